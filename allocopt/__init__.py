@@ -1,0 +1,1 @@
+"""Capital weights that meet a cap and a floor exactly."""
