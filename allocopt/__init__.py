@@ -1,1 +1,38 @@
-"""Capital weights that meet a cap and a floor exactly."""
+"""Capital weights that meet a cap and a floor exactly.
+
+The three uses: `allocate` turns desirability into weights, `compare` sets the clip-and-renormalise loop beside the
+projections on the same dates, and `allocopt.backtests` holds the studies built on them.
+"""
+
+from allocopt.allocation import Allocation, allocate
+from allocopt.certificate import Certificate
+from allocopt.errors import (
+    AllocoptError,
+    DataFileError,
+    InputError,
+    LabelError,
+    ShapeError,
+    SpecificationError,
+    StaleInputError,
+)
+from allocopt.limits import Limits
+from allocopt.status import Outcome, Status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Allocation",
+    "AllocoptError",
+    "Certificate",
+    "DataFileError",
+    "InputError",
+    "LabelError",
+    "Limits",
+    "Outcome",
+    "ShapeError",
+    "SpecificationError",
+    "StaleInputError",
+    "Status",
+    "__version__",
+    "allocate",
+]

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-#: One over the grid unit. Sums of non-negative multiples of 2**-53 that stay at or below 1 are exact in any order.
-GRID = 9007199254740992.0
-UNIT = 1.0 / GRID
+from allocopt.limits import GRID
+
+#: Grid units are counted in doubles: whole numbers up to 2**53 are exact in them, and so are their sums up to it.
+UNITS_PER_ONE = float(GRID)
+UNIT = 1.0 / UNITS_PER_ONE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def land(solution, units, count, first_free, last_free, cap_units, floor_units, target):
-    """Round ``solution[:count]`` to ``units`` that add up to ``target`` exactly.
+def land(units, n, k, first_free, last_free, cap_units, floor_units, target):
+    """Round ``units[:k]`` to whole numbers that add up to ``target`` exactly; ``units[k:n]`` become zero.
 
-    Needs ``count * floor_units <= target <= count * cap_units``. What rounding leaves over (at most a few units per
-    sleeve) goes one unit at a time to the sleeves strictly between the limits, ``first_free <= i < last_free``, and
-    only when those are full to the others, so that a sleeve the optimum puts at a limit stays at it bit for bit.
+    Needs ``k * floor_units <= target <= k * cap_units``. What rounding leaves over (about a unit per sleeve at most)
+    goes one unit at a time to the sleeves between the limits, ``first_free <= i < last_free``, and only when those
+    are full to the others, so that a sleeve which the optimum puts at a limit stays at it bit for bit.
     """
     left = target
-    for i in range(count):
-        unit = int(solution[i] * GRID + 0.5)
-        if unit > cap_units:
-            unit = cap_units
-        elif unit < floor_units:
-            unit = floor_units
+    for i in range(n):
+        unit = np.rint(units[i])
+        unit = min(max(unit, floor_units), cap_units)
+        unit = unit if i < k else 0.0
         units[i] = unit
         left -= unit
+    # One pass without branches settles nearly every date.
+    for i in range(n):
+        step = 1.0 if left > 0.0 else (-1.0 if left < 0.0 else 0.0)
+        moved = units[i] + step
+        free = (moved >= floor_units) & (moved <= cap_units) & (i >= first_free) & (i < last_free)
+        step = step if free else 0.0
+        units[i] += step
+        left -= step
     start, stop = first_free, last_free
-    while left != 0:
+    while left != 0.0:
         before = left
-        step = 1 if left > 0 else -1
-        limit = cap_units if left > 0 else floor_units
+        step = 1.0 if left > 0.0 else -1.0
+        limit = cap_units if left > 0.0 else floor_units
         for i in range(start, stop):
-            if left == 0:
+            if left == 0.0:
                 break
             if units[i] != limit:
                 units[i] += step
                 left -= step
         if left == before:
-            start, stop = 0, count
+            start, stop = 0, k

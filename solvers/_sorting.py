@@ -9,43 +9,69 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-#: Up to here insertion beats the radix sort's eight passes over a 256-bin histogram (measured crossover near 60).
-INSERTION_LIMIT = 48
+#: Up to here ranking every pair, which has no branch to mispredict, beats the radix sort's passes.
+RANKING_LIMIT = 24
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def order_live(row, exclude_missing, values, columns, keys, spare_keys, spare_columns):
-    """Gather the live entries of ``row`` in descending order.
+    """Gather the live entries of ``row`` in descending order into ``values``, their columns into ``columns``.
 
     Returns ``(live, excluded, bad)``: the number of live sleeves, the number of NaN treated as not live, and the
-    first column whose value is not a finite number >= 0 (-1 if there is none).
+    first column whose value is not a finite number >= 0 (-1 if there is none). Behind the live entries come the
+    columns of those that are not live, so that ``columns`` is always a permutation.
     """
     n = row.shape[0]
+    good = True
     live = 0
-    excluded = 0
-    small = n <= INSERTION_LIMIT
     for column in range(n):
         x = row[column]
-        if x > 0.0:
-            if x == np.inf:
-                return live, excluded, column
-            place = live
-            if small:
-                while place > 0 and values[place - 1] < x:
-                    values[place] = values[place - 1]
-                    columns[place] = columns[place - 1]
-                    place -= 1
-            values[place] = x
-            columns[place] = column
-            live += 1
-        elif not x == 0.0:
-            if exclude_missing and x != x:
+        good &= (x >= 0.0) & (x < np.inf)
+        live += x > 0.0
+    excluded = 0
+    if not good:
+        for column in range(n):
+            x = row[column]
+            if x != x and exclude_missing:
                 excluded += 1
-            else:
+            elif not (x >= 0.0 and x < np.inf):
                 return live, excluded, column
-    if not small:
-        _radix_descending(values, columns, live, keys, spare_keys, spare_columns)
+    if n <= RANKING_LIMIT:
+        _rank_descending(row, values, columns, spare_columns)
+    else:
+        front, back = 0, live
+        for column in range(n):
+            x = row[column]
+            if x > 0.0:
+                values[front] = x
+                columns[front] = column
+                front += 1
+            else:
+                columns[back] = column
+                back += 1
+        if live > 1:
+            _radix_descending(values, columns, live, keys, spare_keys, spare_columns)
     return live, excluded, -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _rank_descending(row, values, columns, rank):
+    """Stable descending order by counting, for each entry, the entries that come before it; NaN counts as zero."""
+    n = row.shape[0]
+    for i in range(n):
+        x = row[i] if row[i] > 0.0 else 0.0
+        values[i] = x
+        before = 0
+        for j in range(i):
+            earlier = values[j] >= x
+            before += earlier
+            rank[j] += 1 - earlier
+        rank[i] = before
+    for i in range(n):
+        columns[rank[i]] = i
+    for i in range(n):
+        x = row[columns[i]]
+        values[i] = x if x > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -1,0 +1,198 @@
+"""Read desirability from what users have, and give results back in the same container with the same labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from allocopt.errors import InputError, LabelError, ShapeError
+
+FloatArray = npt.NDArray[np.float64]
+
+_SHAPES = "pass one date (sequence, dict, Series, 1-D array) or dates x sleeves (2-D array, DataFrame)"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Desirability of dates x sleeves, wherever it came from. One date counts as one row.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(dates, sleeves)``.
+    dates, sleeves : Index or None
+        Their labels, None where the container has none.
+    single : bool
+        Whether one date was given, not a table of one row.
+    block : callable
+        ``block(start, stop)``: those rows as C-ordered float64, without a copy where they already are.
+    rebuild : callable
+        Puts a ``shape`` array of weights into the caller's container.
+    """
+
+    shape: tuple[int, int]
+    dates: pd.Index | None
+    sleeves: pd.Index | None
+    single: bool
+    block: Callable[[int, int], FloatArray]
+    rebuild: Callable[[FloatArray], Any]
+
+    def where(self, row: int, column: int) -> str:
+        """Words for one cell: the date (where there are several) and the sleeve."""
+        sleeve = f"column {column}" if self.sleeves is None else f"sleeve {self.sleeves[column]!r}"
+        if self.single:
+            return sleeve
+        return f"{name_date(self.dates, row)}, {sleeve}"
+
+    def per_date(self, values: npt.NDArray[Any], name: str) -> Any:
+        """One number a date as a scalar, an array, or a Series with the dates' labels."""
+        if self.single:
+            return values[0].item() if isinstance(values[0], np.generic) else values[0]
+        if self.dates is None:
+            return values
+        return pd.Series(values, index=self.dates, name=name, copy=False)
+
+
+def name_date(dates: pd.Index | None, row: int) -> str:
+    """Words for one row: its date as printed, or its number."""
+    if dates is None:
+        return f"row {row}"
+    label = dates[row]
+    return f"date {label.date() if isinstance(label, pd.Timestamp) and label == label.normalize() else label}"
+
+
+def require_unique(labels: pd.Index, what: str) -> None:
+    """Raise LabelError at the first label that occurs twice."""
+    if not labels.is_unique:
+        twice = labels[labels.duplicated()][0]
+        raise LabelError(f"duplicate {what} label", value=_plain(twice), remedy=f"keep one row or column a {what}")
+
+
+def require_sorted(dates: pd.Index, what: str) -> None:
+    """Raise LabelError at the first date that is not later than the one before it."""
+    require_unique(dates, "date")
+    if not dates.is_monotonic_increasing:
+        later = next(i for i in range(1, len(dates)) if dates[i] < dates[i - 1])
+        raise LabelError(
+            f"{what} is not in ascending order of dates", where=name_date(dates, later), remedy="call .sort_index() first"
+        )
+
+
+def read_table(desirability: object) -> Table:
+    """Read any supported container; raises the typed errors of `allocopt.allocate`."""
+    if isinstance(desirability, np.ndarray):
+        return _from_array(desirability)
+    if isinstance(desirability, pd.DataFrame):
+        return _from_frame(desirability)
+    if isinstance(desirability, pd.Series):
+        require_unique(desirability.index, "sleeve")
+        index, name = desirability.index, desirability.name
+        return _one_date(
+            _numbers(desirability.to_numpy(), lambda i: f"sleeve {index[i]!r}"),
+            index,
+            lambda w: pd.Series(w[0], index=index, name=name),
+        )
+    if isinstance(desirability, Mapping):
+        keys = list(desirability)
+        return _one_date(
+            _numbers(list(desirability.values()), lambda i: f"sleeve {keys[i]!r}"),
+            pd.Index(keys, dtype=object, tupleize_cols=False),
+            lambda w: dict(zip(keys, w[0].tolist(), strict=True)),
+        )
+    if isinstance(desirability, (str, bytes)) or not isinstance(desirability, Sequence):
+        raise ShapeError("desirability is no container of numbers", value=type(desirability).__name__, remedy=_SHAPES)
+    back = tuple if isinstance(desirability, tuple) else list
+    return _one_date(
+        _numbers(list(desirability), lambda i: f"column {i}"), None, lambda w: back(w[0].tolist())
+    )
+
+
+def _one_date(values: FloatArray, sleeves: pd.Index | None, rebuild: Callable[[FloatArray], Any]) -> Table:
+    if values.ndim != 1:
+        raise ShapeError("one date has more than one dimension", value=values.shape, remedy=_SHAPES)
+    _require_sleeves(values.shape)
+    block = values.reshape(1, -1)
+    return Table((1, values.size), None, sleeves, True, lambda start, stop: block[start:stop], rebuild)
+
+
+def _from_array(array: npt.NDArray[Any]) -> Table:
+    if array.ndim not in (1, 2):
+        raise ShapeError("desirability is neither 1-D nor 2-D", value=array.shape, remedy=_SHAPES)
+    _require_sleeves(array.shape)
+    single = array.ndim == 1
+    if array.dtype.kind not in "fiub":
+        names = (lambda i: f"column {i}") if single else (lambda i: f"row {i // array.shape[1]}, column {i % array.shape[1]}")
+        array = _numbers(array.ravel(), names).reshape(array.shape)
+    rows = array.reshape(1, -1) if single else array
+
+    def block(start: int, stop: int) -> FloatArray:
+        return np.ascontiguousarray(rows[start:stop], dtype=np.float64)
+
+    dates, sleeves = rows.shape
+    return Table((dates, sleeves), None, None, single, block, (lambda w: w[0]) if single else (lambda w: w))
+
+
+def _from_frame(frame: pd.DataFrame) -> Table:
+    _require_sleeves(frame.shape)
+    require_unique(frame.columns, "sleeve")
+    require_unique(frame.index, "date")
+    for column, (sleeve, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True)):
+        if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
+            # Read it value by value, for the sake of an error that names the date.
+            index = frame.index
+            _numbers(
+                frame.iloc[:, column].to_numpy(dtype=object),
+                lambda i, sleeve=sleeve: f"{name_date(index, i)}, sleeve {sleeve!r}",
+            )
+
+    def block(start: int, stop: int) -> FloatArray:
+        values = frame.iloc[start:stop].to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.ascontiguousarray(values)
+
+    def rebuild(weights: FloatArray) -> pd.DataFrame:
+        return pd.DataFrame(weights, index=frame.index, columns=frame.columns, copy=False)
+
+    return Table((len(frame), frame.shape[1]), frame.index, frame.columns, False, block, rebuild)
+
+
+def _require_sleeves(shape: tuple[int, ...]) -> None:
+    if shape[-1] == 0:
+        raise ShapeError("there is no sleeve to allocate to", value=shape, remedy="give at least one column")
+
+
+def _numbers(values: npt.NDArray[Any] | Sequence[object], where: Callable[[int], str]) -> FloatArray:
+    """Real numbers as float64; None and pandas' NA become NaN (and are then missing, or an error, like any NaN)."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        return values.astype(np.float64, copy=False)
+    out = np.empty(len(values))
+    for i, x in enumerate(values):
+        if isinstance(x, (Real, Decimal, np.bool_)):
+            try:
+                out[i] = float(x)
+            except OverflowError:
+                out[i] = math.inf
+        elif x is None or x is pd.NA or x is pd.NaT:
+            out[i] = math.nan
+        elif isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (str, bytes)):
+            raise ShapeError("one date has more than one dimension", where=where(i), remedy=_SHAPES)
+        else:
+            raise InputError("desirability is not a real number", where=where(i), value=_plain(x), remedy="give floats")
+    return out
+
+
+def _plain(x: object) -> object:
+    """A value as it prints best in a message: numpy scalars as the Python number they hold."""
+    return x.item() if isinstance(x, np.generic) else x
+
+
+def sleeve_labels(table: Table) -> Sequence[Hashable]:
+    """Labels of the sleeves, or their column numbers."""
+    return range(table.shape[1]) if table.sleeves is None else list(table.sleeves)

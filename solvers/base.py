@@ -1,0 +1,110 @@
+"""What every solver offers: turn a block of desirability rows into weights within the limits."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from allocopt.errors import SpecificationError
+from allocopt.limits import Limits
+
+Distance = Literal["euclidean", "kl"]
+DISTANCES: tuple[Distance, ...] = ("euclidean", "kl")
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Arrays that a solver fills, one row a date. The arrays are written in place; rows are independent.
+
+    Attributes
+    ----------
+    weights : float64 array (dates, sleeves)
+        Decimal fractions of capital.
+    invested : float64 array (dates,)
+        Sum of the date's weights.
+    outcome : uint8 array (dates,)
+        `allocopt.Outcome` codes.
+    live, excluded : int32 arrays (dates,)
+        Number of live sleeves, and of missing values treated as not live.
+    """
+
+    weights: FloatArray
+    invested: FloatArray
+    outcome: npt.NDArray[np.uint8]
+    live: npt.NDArray[np.int32]
+    excluded: npt.NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, dates: int, sleeves: int) -> Solution:
+        """Room for the solution of ``dates`` dates."""
+        return cls(
+            weights=np.empty((dates, sleeves)),
+            invested=np.empty(dates),
+            outcome=np.empty(dates, np.uint8),
+            live=np.empty(dates, np.int32),
+            excluded=np.empty(dates, np.int32),
+        )
+
+    def rows(self, start: int, stop: int) -> Solution:
+        """View of the dates ``start`` up to ``stop``."""
+        return Solution(
+            weights=self.weights[start:stop],
+            invested=self.invested[start:stop],
+            outcome=self.outcome[start:stop],
+            live=self.live[start:stop],
+            excluded=self.excluded[start:stop],
+        )
+
+
+class Solver(Protocol):
+    """A frozen object that holds a method and its settings.
+
+    Attributes
+    ----------
+    label : str
+        Short name for tables.
+    distance : {"euclidean", "kl"}
+        The distance that its results are certified in.
+    n_jobs : int
+        Threads that blocks of dates are spread over.
+    """
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def distance(self) -> Distance: ...
+
+    @property
+    def n_jobs(self) -> int: ...
+
+    def solve(
+        self, desirability: FloatArray, limits: Limits, exclude_missing: bool, out: Solution
+    ) -> tuple[int, int] | None:
+        """Fill ``out`` for a C-ordered block; the position of the first value that is no desirability, or None."""
+        ...
+
+
+def check_distance(distance: str) -> None:
+    """Raise SpecificationError unless ``distance`` is one of DISTANCES."""
+    if distance not in DISTANCES:
+        raise SpecificationError("unknown distance", value=distance, remedy=f"use one of {', '.join(DISTANCES)}")
+
+
+def check_n_jobs(n_jobs: int) -> None:
+    """Raise SpecificationError unless ``n_jobs`` is a positive int, or -1 for one thread a processor."""
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or (n_jobs < 1 and n_jobs != -1):
+        raise SpecificationError(
+            "n_jobs is not a number of threads", value=n_jobs, remedy="give 1 or more, or -1 for all processors"
+        )
+
+
+def thread_count(n_jobs: int) -> int:
+    """Threads to start for a validated ``n_jobs``."""
+    return n_jobs if n_jobs > 0 else (os.cpu_count() or 1)
