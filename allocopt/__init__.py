@@ -6,6 +6,8 @@ projections on the same dates, and `allocopt.backtests` holds the studies built 
 
 from allocopt.allocation import Allocation, allocate
 from allocopt.certificate import Certificate
+from allocopt.comparison import Comparison, compare
+from allocopt.compatibility import RegimeCompatibility, desirability
 from allocopt.errors import (
     AllocoptError,
     DataFileError,
@@ -16,23 +18,30 @@ from allocopt.errors import (
     StaleInputError,
 )
 from allocopt.limits import Limits
+from allocopt.regimes import PROFILES, Regime
 from allocopt.status import Outcome, Status
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "PROFILES",
     "Allocation",
     "AllocoptError",
     "Certificate",
+    "Comparison",
     "DataFileError",
     "InputError",
     "LabelError",
     "Limits",
     "Outcome",
+    "Regime",
+    "RegimeCompatibility",
     "ShapeError",
     "SpecificationError",
     "StaleInputError",
     "Status",
     "__version__",
     "allocate",
+    "compare",
+    "desirability",
 ]

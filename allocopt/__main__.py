@@ -1,0 +1,6 @@
+"""``python -m allocopt`` is the command line."""
+
+from allocopt.cli import main
+
+if __name__ == "__main__":
+    main()
