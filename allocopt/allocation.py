@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from allocopt.certificate import FIELDS, Certificate
-from allocopt.containers import Table, _plain, read_table, sleeve_labels
+from allocopt.containers import Table, read_table, sleeve_labels
 from allocopt.errors import InputError, LabelError, SpecificationError, StaleInputError
 from allocopt.limits import Limits
 from allocopt.solvers.base import FloatArray, Solution, Solver, thread_count
@@ -252,7 +252,9 @@ def allocate(
     ([0.4, 0.4], 0.2, Outcome.CAPPED)
     """
     if not isinstance(limits, Limits):
-        raise SpecificationError("limits is not a Limits object", value=limits, remedy="pass Limits(cap=..., floor=...)")
+        raise SpecificationError(
+            "limits is not a Limits object", value=limits, remedy="pass Limits(cap=..., floor=...)"
+        )
     method = find_solver(solver)
     if missing not in ("raise", "exclude"):
         raise SpecificationError("unknown way to treat missing values", value=missing, remedy="'raise' or 'exclude'")
@@ -316,10 +318,13 @@ def _for_each(run: Callable[[tuple[int, int]], None], blocks: list[tuple[int, in
 def _bad_value(value: float, where: str) -> InputError:
     if np.isnan(value):
         return InputError(
-            "desirability is missing", where=where, value=value, remedy='fill it, or pass missing="exclude" to hold none'
+            "desirability is missing",
+            where=where,
+            value=value,
+            remedy='fill it, or pass missing="exclude" to hold none',
         )
     if value < 0.0:
         return InputError(
-            "desirability is negative", where=where, value=_plain(value), remedy="score from 0 up; 0 means not live"
+            "desirability is negative", where=where, value=value, remedy="score from 0 up; 0 means not live"
         )
     return InputError("desirability is infinite", where=where, value=value, remedy="give a finite number")

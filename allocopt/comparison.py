@@ -63,14 +63,22 @@ class Comparison:
     @cached_property
     def target(self) -> pd.DataFrame:
         """Proportional target ``b* d / sum(d)`` of each date; zero where no sleeve is live. NaN counts as not live."""
-        d = np.nan_to_num(self.desirability.to_numpy(dtype=np.float64, na_value=np.nan), nan=0.0)
+        d = self._live_desirability()
         largest = d.max(axis=1, keepdims=True, initial=0.0)
         scaled = np.divide(d, largest, out=np.zeros_like(d), where=largest > 0.0)
         total = scaled.sum(axis=1, keepdims=True)
-        live = (d > 0.0).sum(axis=1)
-        attainable = np.array([float(self.limits.attainable(k)) for k in range(d.shape[1] + 1)])[live]
-        t = np.divide(scaled, total, out=np.zeros_like(d), where=total > 0.0) * attainable[:, None]
+        t = np.divide(scaled, total, out=np.zeros_like(d), where=total > 0.0) * self._attainable()[:, None]
         return pd.DataFrame(t, index=self.desirability.index, columns=self.desirability.columns)
+
+    def _live_desirability(self) -> FloatArray:
+        return np.nan_to_num(self.desirability.to_numpy(dtype=np.float64, na_value=np.nan), nan=0.0)
+
+    def _attainable(self) -> FloatArray:
+        """``b*`` of each date."""
+        d = self._live_desirability()
+        by_count = np.array([float(self.limits.attainable(k)) for k in range(d.shape[1] + 1)])
+        found: FloatArray = by_count[(d > 0.0).sum(axis=1)]
+        return found
 
     def summary(self) -> pd.DataFrame:
         """What each solver keeps, breaks and costs: one row a figure, one column a solver.
@@ -91,7 +99,7 @@ class Comparison:
         held = w > 0.0
         excess = np.where(held, w - self.limits.cap, 0.0).max(axis=1, initial=0.0)
         shortfall = np.where(held, self.limits.floor - w, 0.0).max(axis=1, initial=0.0)
-        budget = np.abs(result.invested.to_numpy() - t.sum(axis=1))
+        budget = np.abs(result.invested.to_numpy() - self._attainable())
         euclidean = np.sqrt(((w - t) ** 2).sum(axis=1))
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(held, w * (np.log(w) - np.log(t)) - w, 0.0) + t
@@ -220,9 +228,7 @@ def compare(
     for label in labels:
         if labels.count(label) > 1:
             raise LabelError("two solvers have the same label", value=label, remedy="compare them in two calls")
-    allocations = {
-        method.label: allocate(frame, limits, solver=method, missing=missing) for method in methods
-    }
+    allocations = {method.label: allocate(frame, limits, solver=method, missing=missing) for method in methods}
     heuristic = next((m for m in methods if isinstance(m, Heuristic)), Heuristic())
     chosen = next((m for m in methods if not isinstance(m, Heuristic)), Projection())
     without_floor = Limits(cap=limits.cap, floor=0.0, budget=limits.budget)

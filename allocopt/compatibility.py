@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from allocopt.containers import name_date, require_unique
-from allocopt.errors import InputError, LabelError, ShapeError
+from allocopt.errors import InputError, LabelError, ShapeError, plain
 from allocopt.regimes import PROFILES, Regime
 
 # Rotation engine, compatibility table. Rows: regime; columns: P1 to P6.
@@ -77,7 +77,7 @@ class RegimeCompatibility:
             row, column = bad[0]
             raise InputError(
                 "a compatibility factor is not a finite number >= 0",
-                where=f"regime {matrix.index[row]!r}, sleeve {matrix.columns[column]!r}",
+                where=f"regime {plain(matrix.index[row])!r}, sleeve {plain(matrix.columns[column])!r}",
                 value=float(factors.iat[row, column]),
                 remedy="0 rules the sleeve out, 1 leaves its score as it is",
             )
@@ -149,7 +149,7 @@ def desirability(
         raise LabelError(
             "a sleeve has no column in the compatibility matrix",
             value=unknown_sleeves[0],
-            remedy=f"the matrix has {list(table.columns)}",
+            remedy=f"the matrix has {table.columns.tolist()}",
         )
     known = regimes.isin(table.index) | regimes.isna()
     if not known.all():
@@ -158,7 +158,7 @@ def desirability(
             "a regime has no row in the compatibility matrix",
             where=name_date(scores.index, row),
             value=regimes.iloc[row],
-            remedy=f"the matrix has regimes {list(table.index)}; RegimeCompatibility.with_event() adds 6",
+            remedy=f"the matrix has regimes {table.index.tolist()}; RegimeCompatibility.with_event() adds 6",
         )
     values = scores.to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.argwhere((values < 0.0) | np.isinf(values))
@@ -166,7 +166,7 @@ def desirability(
         row, column = bad[0]
         raise InputError(
             "a score is negative or infinite",
-            where=f"{name_date(scores.index, int(row))}, sleeve {scores.columns[column]!r}",
+            where=f"{name_date(scores.index, int(row))}, sleeve {plain(scores.columns[column])!r}",
             value=float(values[row, column]),
             remedy="score from 0 up",
         )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.errors import InputError, LabelError, ShapeError
+from allocopt.errors import InputError, LabelError, ShapeError, plain
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class Table:
 
     def where(self, row: int, column: int) -> str:
         """Words for one cell: the date (where there are several) and the sleeve."""
-        sleeve = f"column {column}" if self.sleeves is None else f"sleeve {self.sleeves[column]!r}"
+        sleeve = f"column {column}" if self.sleeves is None else f"sleeve {plain(self.sleeves[column])!r}"
         if self.single:
             return sleeve
         return f"{name_date(self.dates, row)}, {sleeve}"
@@ -73,7 +73,7 @@ def require_unique(labels: pd.Index, what: str) -> None:
     """Raise LabelError at the first label that occurs twice."""
     if not labels.is_unique:
         twice = labels[labels.duplicated()][0]
-        raise LabelError(f"duplicate {what} label", value=_plain(twice), remedy=f"keep one row or column a {what}")
+        raise LabelError(f"duplicate {what} label", value=twice, remedy=f"keep one row or column a {what}")
 
 
 def require_sorted(dates: pd.Index, what: str) -> None:
@@ -82,7 +82,9 @@ def require_sorted(dates: pd.Index, what: str) -> None:
     if not dates.is_monotonic_increasing:
         later = next(i for i in range(1, len(dates)) if dates[i] < dates[i - 1])
         raise LabelError(
-            f"{what} is not in ascending order of dates", where=name_date(dates, later), remedy="call .sort_index() first"
+            f"{what} is not in ascending order of dates",
+            where=name_date(dates, later),
+            remedy="call .sort_index() first",
         )
 
 
@@ -96,7 +98,7 @@ def read_table(desirability: object) -> Table:
         require_unique(desirability.index, "sleeve")
         index, name = desirability.index, desirability.name
         return _one_date(
-            _numbers(desirability.to_numpy(), lambda i: f"sleeve {index[i]!r}"),
+            _numbers(desirability.to_numpy(), lambda i: f"sleeve {plain(index[i])!r}"),
             index,
             lambda w: pd.Series(w[0], index=index, name=name),
         )
@@ -110,9 +112,7 @@ def read_table(desirability: object) -> Table:
     if isinstance(desirability, (str, bytes)) or not isinstance(desirability, Sequence):
         raise ShapeError("desirability is no container of numbers", value=type(desirability).__name__, remedy=_SHAPES)
     back = tuple if isinstance(desirability, tuple) else list
-    return _one_date(
-        _numbers(list(desirability), lambda i: f"column {i}"), None, lambda w: back(w[0].tolist())
-    )
+    return _one_date(_numbers(list(desirability), lambda i: f"column {i}"), None, lambda w: back(w[0].tolist()))
 
 
 def _one_date(values: FloatArray, sleeves: pd.Index | None, rebuild: Callable[[FloatArray], Any]) -> Table:
@@ -129,7 +129,11 @@ def _from_array(array: npt.NDArray[Any]) -> Table:
     _require_sleeves(array.shape)
     single = array.ndim == 1
     if array.dtype.kind not in "fiub":
-        names = (lambda i: f"column {i}") if single else (lambda i: f"row {i // array.shape[1]}, column {i % array.shape[1]}")
+        names = (
+            (lambda i: f"column {i}")
+            if single
+            else (lambda i: f"row {i // array.shape[1]}, column {i % array.shape[1]}")
+        )
         array = _numbers(array.ravel(), names).reshape(array.shape)
     rows = array.reshape(1, -1) if single else array
 
@@ -150,7 +154,7 @@ def _from_frame(frame: pd.DataFrame) -> Table:
             index = frame.index
             _numbers(
                 frame.iloc[:, column].to_numpy(dtype=object),
-                lambda i, sleeve=sleeve: f"{name_date(index, i)}, sleeve {sleeve!r}",
+                lambda i, sleeve=sleeve: f"{name_date(index, i)}, sleeve {plain(sleeve)!r}",
             )
 
     def block(start: int, stop: int) -> FloatArray:
@@ -184,13 +188,8 @@ def _numbers(values: npt.NDArray[Any] | Sequence[object], where: Callable[[int],
         elif isinstance(x, (Sequence, np.ndarray)) and not isinstance(x, (str, bytes)):
             raise ShapeError("one date has more than one dimension", where=where(i), remedy=_SHAPES)
         else:
-            raise InputError("desirability is not a real number", where=where(i), value=_plain(x), remedy="give floats")
+            raise InputError("desirability is not a real number", where=where(i), value=x, remedy="give floats")
     return out
-
-
-def _plain(x: object) -> object:
-    """A value as it prints best in a message: numpy scalars as the Python number they hold."""
-    return x.item() if isinstance(x, np.generic) else x
 
 
 def sleeve_labels(table: Table) -> Sequence[Hashable]:

@@ -28,6 +28,7 @@ class AllocoptError(Exception):
     """
 
     def __init__(self, what: str, *, remedy: str, where: str | None = None, value: object | None = None) -> None:
+        value = plain(value)
         self.what = what
         self.where = where
         self.value = value
@@ -39,6 +40,12 @@ class AllocoptError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments: without this an error raised in a worker process cannot be sent back.
         return (_rebuild, (type(self), self.what, self.remedy, self.where, self.value))
+
+
+def plain(value: object) -> object:
+    """A value as it prints best in a message: numpy scalars as the Python number they hold."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "shape", None) == () else value
 
 
 def _rebuild(

@@ -68,7 +68,7 @@ def _largest_weight(axes: Axes, comparison: Comparison) -> None:
         ylabel="Largest weight (% of capital)",
         xlim=(0.0, 1.0),
     )
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # not from zero: what happens at the cap is small
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.legend(frameon=False, loc="lower left", fontsize=9)
@@ -89,7 +89,9 @@ def _capital(axes: Axes, comparison: Comparison) -> None:
     )  # fmt: skip
     mean = "" if size == 1 else f", means of {size} dates"
     axes.set(
-        title=f"Composition by the {comparison.chosen} projection{mean}", ylabel="Weight (% of capital)", ylim=(0.0, 1.0)
+        title=f"Composition by the {comparison.chosen} projection{mean}",
+        ylabel="Weight (% of capital)",
+        ylim=(0.0, 1.0),
     )
     if not isinstance(grouped.index, pd.DatetimeIndex):
         axes.set_xlabel("Date (row number)")
@@ -122,5 +124,3 @@ def _causes(axes: Axes, comparison: Comparison) -> None:
         xlabel="Mean over dates of the Euclidean distance between the two, in weight (1 = all capital)",
     )
     axes.grid(axis="x", alpha=0.25)
-
-

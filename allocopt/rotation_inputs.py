@@ -16,7 +16,7 @@ from allocopt.backtests.rotation import (
     profile_scores,
 )
 from allocopt.compatibility import desirability
-from allocopt.errors import SpecificationError
+from allocopt.errors import InputError, SpecificationError
 from allocopt.market_files import embedded_prices, embedded_volatility_index, read_prices, read_volatility_index
 from allocopt.regimes import Regime
 
@@ -110,4 +110,12 @@ def _implied(
     level = ImpliedVolatility.flat(index)
     if source == "index-then-proxy":
         return level.where_available(dates, ImpliedVolatility.realized_proxy(features))
-    return level.on(dates)
+    try:
+        return level.on(dates)
+    except InputError as error:
+        raise InputError(
+            error.what,
+            where=error.where,
+            value=error.value,
+            remedy="shorten the prices, or ask for the proxy on those dates with --implied index-then-proxy",
+        ) from error
