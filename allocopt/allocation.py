@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from allocopt.certificate import FIELDS, Certificate
-from allocopt.containers import Table, read_table, sleeve_labels
+from allocopt.containers import Table, read_table
 from allocopt.errors import InputError, LabelError, SpecificationError, StaleInputError
 from allocopt.limits import Limits
 from allocopt.solvers.base import FloatArray, Solution, Solver, thread_count
@@ -21,7 +21,7 @@ from allocopt.solvers.heuristic import Heuristic
 from allocopt.solvers.projection import Projection
 from allocopt.status import PerDate, Status
 
-Weights = TypeVar("Weights")
+Weights = TypeVar("Weights", covariant=True)
 
 SolverName = Literal["euclidean", "kl", "heuristic"]
 Missing = Literal["raise", "exclude"]
@@ -123,8 +123,7 @@ class Allocation(Generic[Weights, PerDate]):
             If a sleeve is called like one of the added columns.
         """
         table = self._table
-        labels = sleeve_labels(table)
-        frame = pd.DataFrame(self._solution.weights, index=table.dates, columns=pd.Index(labels, tupleize_cols=False))
+        frame = pd.DataFrame(self._solution.weights, index=table.dates, columns=table.sleeves)
         added = {"cash": 1.0 - self._solution.invested, "invested": self._solution.invested}
         for name in (*added, "outcome"):
             if name in frame.columns:
@@ -189,12 +188,20 @@ def allocate(
 ) -> Allocation[tuple[float, ...], float]: ...
 @overload
 def allocate(
-    desirability: Sequence[float],
+    desirability: list[Any],
     limits: Limits = ...,
     *,
     solver: SolverName | Solver = ...,
     missing: Missing = ...,
 ) -> Allocation[list[float], float]: ...
+@overload
+def allocate(
+    desirability: Sequence[float],
+    limits: Limits = ...,
+    *,
+    solver: SolverName | Solver = ...,
+    missing: Missing = ...,
+) -> Allocation[Sequence[float], float]: ...
 def allocate(
     desirability: object,
     limits: Limits = Limits(),  # noqa: B008  # frozen

@@ -33,28 +33,12 @@ class Certificate(Generic[PerDate]):
     proportional target ``b* d / sum(d)``, ``b*`` the largest budget that cap and floor can hold, ``w`` the weights.
     One number a date where one date was given, else an array or Series.
 
+    A positive `gap` proves that no other support size is better, because the value is convex in the size
+    (docs/mathematics.md, theorem 3). Without a floor there is no such choice, and the gap is infinite. It is negative
+    for weights that another size improves on, such as the heuristic's.
+
     Attributes
     ----------
-    cap_residual : per date
-        ``max(w - cap, 0)`` over the sleeves held. Zero, in plain floating-point comparison, for a projection.
-    floor_residual : per date
-        ``max(floor - w, 0)`` over the sleeves held. Zero for a projection.
-    budget_residual : per date
-        ``b* - sum(w)``. Below n grid units of 2**-53 for a projection, and never negative beyond the rounding of b*.
-    multiplier : per date
-        The budget's multiplier m: ``w = clip(t - m, floor, cap)`` (Euclidean), ``w = clip(t exp(-m), floor, cap)``
-        (KL) on the support. NaN on dates that hold nothing.
-    support : per date
-        Number of sleeves held.
-    objective : per date
-        ``1/2 ||w - t||**2`` (Euclidean) or ``KL(w || t)`` in nats.
-    gap : per date
-        How much worse the best neighbouring support size is: the value is convex in the size, so a positive gap
-        proves that no other size is better. Infinite where no other size fits the limits (and without a floor, where
-        there is no choice). Negative for weights that another size improves on.
-    kkt_residual : per date
-        Largest ``abs(w - clip(...))`` with the multiplier above, in units of weight: zero at the optimum on the
-        support.
     distance : str
         The distance that objective, gap, multiplier and KKT residual refer to.
     """
@@ -69,34 +53,42 @@ class Certificate(Generic[PerDate]):
 
     @property
     def cap_residual(self) -> PerDate:
+        """``max(w - cap, 0)`` over the sleeves held; zero for a projection, by plain comparison."""
         return self._column("cap_residual")
 
     @property
     def floor_residual(self) -> PerDate:
+        """``max(floor - w, 0)`` over the sleeves held; zero for a projection, by plain comparison."""
         return self._column("floor_residual")
 
     @property
     def budget_residual(self) -> PerDate:
+        """``b* - sum(w)``: below n grid units of 2**-53 for a projection."""
         return self._column("budget_residual")
 
     @property
     def multiplier(self) -> PerDate:
+        """``m`` in ``clip(t - m, floor, cap)``, for KL ``clip(t exp(-m), floor, cap)``; NaN if nothing is held."""
         return self._column("multiplier")
 
     @property
     def support(self) -> PerDate:
+        """Number of sleeves held."""
         return self._column("support")
 
     @property
     def objective(self) -> PerDate:
+        """``1/2 ||w - t||**2``, or ``KL(w || t)`` in nats."""
         return self._column("objective")
 
     @property
     def gap(self) -> PerDate:
+        """How much worse the better neighbouring support size is; infinite where no other size fits."""
         return self._column("gap")
 
     @property
     def kkt_residual(self) -> PerDate:
+        """Largest ``abs(w - clip(...))`` on the support, in units of weight."""
         return self._column("kkt_residual")
 
     def to_frame(self) -> pd.DataFrame:

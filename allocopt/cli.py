@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Iterator
-from enum import Enum
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 
-class Implied(str, Enum):
+class Implied(StrEnum):
     """Where implied volatilities come from."""
 
     INDEX = "index"
@@ -58,7 +58,7 @@ def _root(
 @app.command()
 def compare(
     prices: Annotated[
-        Optional[Path],  # noqa: UP045  # typer reads it at run time
+        Path | None,
         typer.Option(
             help="Daily bars, CSV or Parquet: dates and columns open, high, low, close (any capitalisation). An "
             "'Adj Close' column scales the bars, and the output says so. Default: the S&P 500, 1999 to 2018, that "
@@ -67,7 +67,7 @@ def compare(
         ),
     ] = None,
     volatility_index: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             help="30-day volatility index in points (VIX), CSV or Parquet, column close. Default with the embedded "
             "prices: the VIX from 2014, that is installed with the program.",
@@ -75,7 +75,7 @@ def compare(
         ),
     ] = None,
     implied: Annotated[
-        Optional[Implied],  # noqa: UP045
+        Implied | None,
         typer.Option(
             help="Implied volatility on each date: the index (an error on a date without one); the proxy, 1.2 x "
             "realised volatility; or the index where it exists and the proxy elsewhere. Default: index-then-proxy for "

@@ -71,7 +71,8 @@ class Comparison:
         return pd.DataFrame(t, index=self.desirability.index, columns=self.desirability.columns)
 
     def _live_desirability(self) -> FloatArray:
-        return np.nan_to_num(self.desirability.to_numpy(dtype=np.float64, na_value=np.nan), nan=0.0)
+        d: FloatArray = np.nan_to_num(self.desirability.to_numpy(dtype=np.float64, na_value=np.nan), nan=0.0)
+        return d
 
     def _attainable(self) -> FloatArray:
         """``b*`` of each date."""
@@ -81,7 +82,7 @@ class Comparison:
         return found
 
     def summary(self) -> pd.DataFrame:
-        """What each solver keeps, breaks and costs: one row a figure, one column a solver.
+        """Tabulate what each solver keeps, breaks and costs: one row a figure, one column a solver.
 
         Returns
         -------

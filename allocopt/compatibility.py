@@ -78,14 +78,14 @@ class RegimeCompatibility:
             raise InputError(
                 "a compatibility factor is not a finite number >= 0",
                 where=f"regime {plain(matrix.index[row])!r}, sleeve {plain(matrix.columns[column])!r}",
-                value=float(factors.iat[row, column]),
+                value=factors.to_numpy()[row, column],
                 remedy="0 rules the sleeve out, 1 leaves its score as it is",
             )
         object.__setattr__(self, "matrix", factors)
 
     @classmethod
     def with_event(cls) -> RegimeCompatibility:
-        """The rotation engine's table with its optional sixth row, for dates near a scheduled announcement."""
+        """Take the rotation engine's table with its optional sixth row, for dates near a scheduled announcement."""
         matrix = _published_matrix()
         matrix.loc[int(Regime.EVENT)] = _EVENT
         return cls(matrix)
@@ -170,7 +170,7 @@ def desirability(
             value=float(values[row, column]),
             remedy="score from 0 up",
         )
-    rows = table.index.get_indexer(regimes.where(regimes.notna(), table.index[0]))
+    rows = table.index.get_indexer(pd.Index(regimes.where(regimes.notna(), table.index[0])))
     factors = table[scores.columns].to_numpy()[rows]
     factors[regimes.isna().to_numpy()] = np.nan
     return pd.DataFrame(values * factors, index=scores.index, columns=scores.columns)

@@ -151,11 +151,7 @@ def _from_frame(frame: pd.DataFrame) -> Table:
     for column, (sleeve, dtype) in enumerate(zip(frame.columns, frame.dtypes, strict=True)):
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
             # Read it value by value, for the sake of an error that names the date.
-            index = frame.index
-            _numbers(
-                frame.iloc[:, column].to_numpy(dtype=object),
-                lambda i, sleeve=sleeve: f"{name_date(index, i)}, sleeve {plain(sleeve)!r}",
-            )
+            _numbers(frame.iloc[:, column].to_numpy(dtype=object), _cell_names(frame.index, sleeve))
 
     def block(start: int, stop: int) -> FloatArray:
         values = frame.iloc[start:stop].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -165,6 +161,10 @@ def _from_frame(frame: pd.DataFrame) -> Table:
         return pd.DataFrame(weights, index=frame.index, columns=frame.columns, copy=False)
 
     return Table((len(frame), frame.shape[1]), frame.index, frame.columns, False, block, rebuild)
+
+
+def _cell_names(dates: pd.Index, sleeve: Hashable) -> Callable[[int], str]:
+    return lambda i: f"{name_date(dates, i)}, sleeve {plain(sleeve)!r}"
 
 
 def _require_sleeves(shape: tuple[int, ...]) -> None:
@@ -190,8 +190,3 @@ def _numbers(values: npt.NDArray[Any] | Sequence[object], where: Callable[[int],
         else:
             raise InputError("desirability is not a real number", where=where(i), value=x, remedy="give floats")
     return out
-
-
-def sleeve_labels(table: Table) -> Sequence[Hashable]:
-    """Labels of the sleeves, or their column numbers."""
-    return range(table.shape[1]) if table.sleeves is None else list(table.sleeves)

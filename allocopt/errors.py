@@ -43,7 +43,7 @@ class AllocoptError(Exception):
 
 
 def plain(value: object) -> object:
-    """A value as it prints best in a message: numpy scalars as the Python number they hold."""
+    """Give a value as it prints best in a message: numpy scalars as the Python number they hold."""
     item = getattr(value, "item", None)
     return item() if callable(item) and getattr(value, "shape", None) == () else value
 

@@ -26,7 +26,7 @@ _GROUPS = 250
 
 
 def comparison_figure(comparison: Comparison) -> Figure:
-    """Three panels: dates over the cap, where the chosen projection puts capital, and what the difference is made of."""
+    """Draw three panels: the largest weight of each date, where the capital goes, and the causes of the difference."""
     figure = Figure(figsize=(10.0, 10.5), layout="constrained")
     top, middle, bottom = figure.subplots(3, 1, height_ratios=(3, 3.2, 2))
     dates, sleeves = comparison.desirability.shape

@@ -75,7 +75,7 @@ class Limits:
 
     @cached_property
     def largest_support(self) -> int:
-        """Most sleeves that can all hold the floor within the budget: the largest ``k`` with ``k * floor <= budget``."""
+        """Most sleeves that can all hold the floor: the largest ``k`` with ``k * floor <= budget``."""
         if self.floor == 0.0:
             return UNLIMITED
         return min(math.floor(Fraction(self.budget) / Fraction(self.floor)), UNLIMITED)

@@ -88,7 +88,7 @@ def read_volatility_index(path: Path) -> pd.Series[float]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The file as text cells (CSV) or typed cells (Parquet), lower-case headers, dates as index."""
+    """Load the file as text cells (CSV) or typed cells (Parquet), lower-case headers, dates as index."""
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)

@@ -61,7 +61,8 @@ def rotation_desirability(
     DataFileError, InputError, LabelError
         If a file or its values cannot be used; the row and column, or date and column, are named.
     """
-    notes = []
+    notes: list[str] = []
+    index: pd.Series[float] | None
     if prices is None:
         market, index = OHLCV(embedded_prices()), embedded_volatility_index()
         name, source = "S&P 500 (embedded)", implied or "index-then-proxy"

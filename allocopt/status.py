@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-PerDate = TypeVar("PerDate")
+PerDate = TypeVar("PerDate", covariant=True)
 
 
 class Outcome(Enum):

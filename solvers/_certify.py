@@ -39,9 +39,7 @@ def certify_rows(desirability, weights, exclude_missing, entropic, cap, floor, b
     log_t = np.empty(n)
     w = np.empty(n)
     for date in range(dates):
-        live, _, bad = order_live(
-            desirability[date], exclude_missing, values, columns, keys, spare_keys, spare_columns
-        )
+        live, _, bad = order_live(desirability[date], exclude_missing, values, columns, keys, spare_keys, spare_columns)
         if bad >= 0:
             return date
         support = 0
@@ -147,10 +145,7 @@ def _stationarity(w, t, log_t, live, cap, floor, entropic):
             lower = max(lower, t[i])
     if free > 0:
         # By mass, so that a weight of few grid units, rounded by a large factor, does not decide it.
-        if entropic:
-            multiplier = math.log(free_target) - math.log(free_weight)
-        else:
-            multiplier = (free_target - free_weight) / free
+        multiplier = math.log(free_target / free_weight) if entropic else (free_target - free_weight) / free
     elif lower == -np.inf:
         multiplier = upper
     elif upper == np.inf:

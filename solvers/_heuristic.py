@@ -88,7 +88,7 @@ def _spend(w, budget):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _exceeds(w, cap):
-    for i in range(w.shape[0]):
+    for i in range(w.shape[0]):  # noqa: SIM110  # numba compiles no generator in any()
         if w[i] > cap:
             return True
     return False

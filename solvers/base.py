@@ -63,26 +63,22 @@ class Solution:
 
 
 class Solver(Protocol):
-    """A frozen object that holds a method and its settings.
-
-    Attributes
-    ----------
-    label : str
-        Short name for tables.
-    distance : {"euclidean", "kl"}
-        The distance that its results are certified in.
-    n_jobs : int
-        Threads that blocks of dates are spread over.
-    """
+    """A frozen object that holds a method and its settings."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Short name for tables."""
+        ...
 
     @property
-    def distance(self) -> Distance: ...
+    def distance(self) -> Distance:
+        """Distance that the results are certified in."""
+        ...
 
     @property
-    def n_jobs(self) -> int: ...
+    def n_jobs(self) -> int:
+        """Threads that blocks of dates are spread over."""
+        ...
 
     def solve(
         self, desirability: FloatArray, limits: Limits, exclude_missing: bool, out: Solution

@@ -107,7 +107,8 @@ class Projection:
 
 def write_exact(solution: Sequence[Fraction], columns: Sequence[int], limits: Limits, out: Solution) -> None:
     """Land the exact weights of one date, given for ``columns`` in descending order, and describe the outcome."""
-    from allocopt.solvers._project import UNIT, describe, land_solution
+    from allocopt.solvers._landing import UNIT
+    from allocopt.solvers._project import describe, land_solution
 
     cap_units, floor_units, budget_units = limits.on_grid
     live = int(out.live[0])
@@ -132,4 +133,3 @@ def write_exact(solution: Sequence[Fraction], columns: Sequence[int], limits: Li
         out.weights[0, list(columns)] = landed
         out.invested[0] = target * UNIT
     out.outcome[0] = describe(k, live, limits.full_support, limits.largest_support, float(target), float(budget_units))
-

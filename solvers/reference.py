@@ -123,7 +123,7 @@ class Reference:
         return best
 
     def _on_support(self, t: list[Fraction], cap: Fraction, floor: Fraction, budget: Fraction) -> list[Fraction]:
-        """Hold every sleeve of ``t``: evaluate the sum at each breakpoint, then interpolate (it is piecewise linear)."""
+        """Hold every sleeve of ``t``: evaluate the piecewise linear sum at each breakpoint, then interpolate."""
         euclidean = self.distance == "euclidean"
 
         def weights(m: Fraction) -> list[Fraction]:
