@@ -251,7 +251,7 @@ def allocate(
     Examples
     --------
     >>> import allocopt
-    >>> result = allocopt.allocate({"gamma": 6.0, "charm": 2.5, "skew": 1.4, "vanna": 0.1})
+    >>> result = allocopt.allocate({"gamma": 4.0, "charm": 3.5, "skew": 2.4, "vanna": 0.1})
     >>> {sleeve: round(weight, 4) for sleeve, weight in result.weights.items()}
     {'gamma': 0.4, 'charm': 0.355, 'skew': 0.245, 'vanna': 0.0}
     >>> two = allocopt.allocate([1.0, 3.0])

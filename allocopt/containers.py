@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,30 +20,63 @@ FloatArray = npt.NDArray[np.float64]
 _SHAPES = "pass one date (sequence, dict, Series, 1-D array) or dates x sleeves (2-D array, DataFrame)"
 
 
+Kind = Literal["array", "frame", "series", "mapping", "tuple", "list"]
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Desirability of dates x sleeves, wherever it came from. One date counts as one row.
 
     Attributes
     ----------
-    shape : tuple of int
-        ``(dates, sleeves)``.
+    values : 2-D array or DataFrame
+        The caller's own numbers where they could be left in place.
+    kind : str
+        The container that results go back into.
     dates, sleeves : Index or None
         Their labels, None where the container has none.
     single : bool
         Whether one date was given, not a table of one row.
-    block : callable
-        ``block(start, stop)``: those rows as C-ordered float64, without a copy where they already are.
-    rebuild : callable
-        Puts a ``shape`` array of weights into the caller's container.
+    name : hashable
+        A Series' name.
     """
 
-    shape: tuple[int, int]
-    dates: pd.Index | None
-    sleeves: pd.Index | None
-    single: bool
-    block: Callable[[int, int], FloatArray]
-    rebuild: Callable[[FloatArray], Any]
+    values: npt.NDArray[Any] | pd.DataFrame
+    kind: Kind
+    dates: pd.Index | None = None
+    sleeves: pd.Index | None = None
+    single: bool = False
+    name: Hashable = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(dates, sleeves)``."""
+        dates, sleeves = self.values.shape
+        return dates, sleeves
+
+    def block(self, start: int, stop: int) -> FloatArray:
+        """Rows as C-ordered float64, without a copy where they already are."""
+        if isinstance(self.values, pd.DataFrame):
+            rows = self.values.iloc[start:stop].to_numpy(dtype=np.float64, na_value=np.nan)
+            return np.ascontiguousarray(rows)
+        return np.ascontiguousarray(self.values[start:stop], dtype=np.float64)
+
+    def rebuild(self, weights: FloatArray) -> Any:
+        """Put weights of this shape into the caller's container, with its labels."""
+        match self.kind:
+            case "array":
+                return weights[0] if self.single else weights
+            case "frame":
+                return pd.DataFrame(weights, index=self.dates, columns=self.sleeves, copy=False)
+            case "series":
+                return pd.Series(weights[0], index=self.sleeves, name=self.name, copy=False)
+            case "mapping":
+                assert self.sleeves is not None
+                return dict(zip(self.sleeves, weights[0].tolist(), strict=True))
+            case "tuple":
+                return tuple(weights[0].tolist())
+            case "list":
+                return weights[0].tolist()
 
     def where(self, row: int, column: int) -> str:
         """Words for one cell: the date (where there are several) and the sleeve."""
@@ -95,32 +128,23 @@ def read_table(desirability: object) -> Table:
     if isinstance(desirability, pd.DataFrame):
         return _from_frame(desirability)
     if isinstance(desirability, pd.Series):
-        require_unique(desirability.index, "sleeve")
-        index, name = desirability.index, desirability.name
-        return _one_date(
-            _numbers(desirability.to_numpy(), lambda i: f"sleeve {plain(index[i])!r}"),
-            index,
-            lambda w: pd.Series(w[0], index=index, name=name),
-        )
+        index = desirability.index
+        require_unique(index, "sleeve")
+        values = _numbers(desirability.to_numpy(), lambda i: f"sleeve {plain(index[i])!r}")
+        return _one_date(values, "series", index, desirability.name)
     if isinstance(desirability, Mapping):
         keys = list(desirability)
-        return _one_date(
-            _numbers(list(desirability.values()), lambda i: f"sleeve {keys[i]!r}"),
-            pd.Index(keys, dtype=object, tupleize_cols=False),
-            lambda w: dict(zip(keys, w[0].tolist(), strict=True)),
-        )
+        values = _numbers(list(desirability.values()), lambda i: f"sleeve {plain(keys[i])!r}")
+        return _one_date(values, "mapping", pd.Index(keys, dtype=object, tupleize_cols=False))
     if isinstance(desirability, (str, bytes)) or not isinstance(desirability, Sequence):
         raise ShapeError("desirability is no container of numbers", value=type(desirability).__name__, remedy=_SHAPES)
-    back = tuple if isinstance(desirability, tuple) else list
-    return _one_date(_numbers(list(desirability), lambda i: f"column {i}"), None, lambda w: back(w[0].tolist()))
+    values = _numbers(list(desirability), lambda i: f"column {i}")
+    return _one_date(values, "tuple" if isinstance(desirability, tuple) else "list")
 
 
-def _one_date(values: FloatArray, sleeves: pd.Index | None, rebuild: Callable[[FloatArray], Any]) -> Table:
-    if values.ndim != 1:
-        raise ShapeError("one date has more than one dimension", value=values.shape, remedy=_SHAPES)
+def _one_date(values: FloatArray, kind: Kind, sleeves: pd.Index | None = None, name: Hashable = None) -> Table:
     _require_sleeves(values.shape)
-    block = values.reshape(1, -1)
-    return Table((1, values.size), None, sleeves, True, lambda start, stop: block[start:stop], rebuild)
+    return Table(values.reshape(1, -1), kind, sleeves=sleeves, single=True, name=name)
 
 
 def _from_array(array: npt.NDArray[Any]) -> Table:
@@ -128,20 +152,12 @@ def _from_array(array: npt.NDArray[Any]) -> Table:
         raise ShapeError("desirability is neither 1-D nor 2-D", value=array.shape, remedy=_SHAPES)
     _require_sleeves(array.shape)
     single = array.ndim == 1
-    if array.dtype.kind not in "fiub":
-        names = (
-            (lambda i: f"column {i}")
-            if single
-            else (lambda i: f"row {i // array.shape[1]}, column {i % array.shape[1]}")
-        )
-        array = _numbers(array.ravel(), names).reshape(array.shape)
     rows = array.reshape(1, -1) if single else array
-
-    def block(start: int, stop: int) -> FloatArray:
-        return np.ascontiguousarray(rows[start:stop], dtype=np.float64)
-
-    dates, sleeves = rows.shape
-    return Table((dates, sleeves), None, None, single, block, (lambda w: w[0]) if single else (lambda w: w))
+    if rows.dtype.kind not in "fiub":
+        n = rows.shape[1]
+        cells = _numbers(rows.ravel(), lambda i: f"column {i}" if single else f"row {i // n}, column {i % n}")
+        rows = cells.reshape(rows.shape)
+    return Table(rows, "array", single=single)
 
 
 def _from_frame(frame: pd.DataFrame) -> Table:
@@ -152,15 +168,7 @@ def _from_frame(frame: pd.DataFrame) -> Table:
         if not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_complex_dtype(dtype):
             # Read it value by value, for the sake of an error that names the date.
             _numbers(frame.iloc[:, column].to_numpy(dtype=object), _cell_names(frame.index, sleeve))
-
-    def block(start: int, stop: int) -> FloatArray:
-        values = frame.iloc[start:stop].to_numpy(dtype=np.float64, na_value=np.nan)
-        return np.ascontiguousarray(values)
-
-    def rebuild(weights: FloatArray) -> pd.DataFrame:
-        return pd.DataFrame(weights, index=frame.index, columns=frame.columns, copy=False)
-
-    return Table((len(frame), frame.shape[1]), frame.index, frame.columns, False, block, rebuild)
+    return Table(frame, "frame", frame.index, frame.columns)
 
 
 def _cell_names(dates: pd.Index, sleeve: Hashable) -> Callable[[int], str]:

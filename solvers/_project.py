@@ -52,9 +52,7 @@ def project_rows(
     for date in range(dates):
         row = desirability[date]
         out = weights[date]
-        live, excluded, bad = order_live(
-            row, exclude_missing, values, columns, keys, spare_keys, spare_columns
-        )
+        live, excluded, bad = order_live(row, exclude_missing, values, columns, keys, spare_keys, spare_columns)
         if bad >= 0:
             return date, bad, unresolved
         live_count[date] = live
@@ -94,7 +92,7 @@ def project_rows(
             unresolved += 1
             continue
         target = min(budget_units, k * cap_units)
-        if k * floor_units > target:
+        if np.int64(k) * np.int64(floor_units) > np.int64(target):  # in integers: 2**53 + 1 is no double
             # Less than a grid unit a sleeve lies between the floors and the budget: no weights on the grid fit.
             for i in range(n):
                 out[columns[i]] = floor if i < k else 0.0

@@ -47,8 +47,8 @@ class Projection:
     --------
     >>> import allocopt
     >>> from allocopt.solvers import Projection
-    >>> allocopt.allocate([6.0, 2.5, 1.5], solver=Projection("kl")).weights
-    [0.4, 0.37500000000000006, 0.22499999999999998]
+    >>> [round(x, 3) for x in allocopt.allocate([6.0, 2.5, 1.5], solver=Projection("kl")).weights]
+    [0.4, 0.375, 0.225]
     """
 
     distance: Distance = "euclidean"

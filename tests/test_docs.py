@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+
+import allocopt
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -64,4 +67,22 @@ def test_reference_names_everything_public(module: str) -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").iterdir())
     for name in importlib.import_module(module).__all__:
         if not name.startswith("__"):
-            assert re.search(rf"^\s*(\.\. auto\w+:: )?{name}$", pages, re.MULTILINE), f"{module}.{name}"
+            entry = rf"^\.\. auto\w+:: allocopt[\w.]*\.{name}(\(\))?$"
+            assert re.search(entry, pages, re.MULTILINE), f"{module}.{name}"
+
+
+def _modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.walk_packages(allocopt.__path__, "allocopt."))
+
+
+def test_docstrings_have_examples() -> None:
+    found = doctest.DocTestFinder().find(importlib.import_module("allocopt.allocation"))
+    assert sum(len(test.examples) for test in found) > 0
+
+
+@pytest.mark.parametrize("module", [name for name in _modules() if not name.endswith("__main__")])
+def test_docstring_examples_print_what_they_say(module: str) -> None:
+    report: list[str] = []
+    for test in doctest.DocTestFinder().find(importlib.import_module(module)):
+        doctest.DocTestRunner().run(test, out=report.append)
+    assert not report, "".join(report)
