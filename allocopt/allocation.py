@@ -19,7 +19,7 @@ from allocopt.limits import Limits
 from allocopt.solvers.base import FloatArray, Solution, Solver, thread_count
 from allocopt.solvers.heuristic import Heuristic
 from allocopt.solvers.projection import Projection
-from allocopt.status import PerDate, Status
+from allocopt.status import PerDate, Status, outcomes
 
 Weights = TypeVar("Weights", covariant=True)
 
@@ -128,8 +128,13 @@ class Allocation(Generic[Weights, PerDate]):
         for name in (*added, "outcome"):
             if name in frame.columns:
                 raise LabelError("a sleeve has the name of an added column", value=name, remedy="rename the sleeve")
-        outcome = [str(o) for o in np.atleast_1d(np.asarray(self.status.outcome, dtype=object))]
-        return frame.assign(**added, outcome=outcome)
+        outcome = [str(o) for o in outcomes(self._solution.outcome)]
+        rest = pd.DataFrame({**added, "outcome": outcome}, index=frame.index)
+        if isinstance(frame.columns, pd.MultiIndex):
+            rest.columns = pd.MultiIndex.from_tuples(
+                [(name,) + ("",) * (frame.columns.nlevels - 1) for name in rest.columns], names=frame.columns.names
+            )
+        return pd.concat([frame, rest], axis=1)
 
     def __repr__(self) -> str:
         dates, sleeves = self._table.shape

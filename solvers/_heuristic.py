@@ -82,6 +82,8 @@ def _spend(w, budget):
     total = 0.0
     for i in range(w.shape[0]):
         total += w[i]
+    if total == 0.0:
+        return  # clipped at a cap of zero
     for i in range(w.shape[0]):
         w[i] = budget * w[i] / total
 

@@ -27,24 +27,18 @@ def land(units, n, k, first_free, last_free, cap_units, floor_units, target):
         unit = unit if i < k else 0.0
         units[i] = unit
         left -= unit
-    # One pass without branches settles nearly every date.
-    for i in range(n):
-        step = 1.0 if left > 0.0 else (-1.0 if left < 0.0 else 0.0)
-        moved = units[i] + step
-        free = (moved >= floor_units) & (moved <= cap_units) & (i >= first_free) & (i < last_free)
-        step = step if free else 0.0
-        units[i] += step
-        left -= step
     start, stop = first_free, last_free
     while left != 0.0:
         before = left
-        step = 1.0 if left > 0.0 else -1.0
-        limit = cap_units if left > 0.0 else floor_units
-        for i in range(start, stop):
-            if left == 0.0:
-                break
-            if units[i] != limit:
-                units[i] += step
-                left -= step
+        if left > 0.0:
+            for i in range(start, stop):
+                if left > 0.0 and units[i] < cap_units:
+                    units[i] += 1.0
+                    left -= 1.0
+        else:
+            for i in range(stop - 1, start - 1, -1):
+                if left < 0.0 and units[i] > floor_units:
+                    units[i] -= 1.0
+                    left += 1.0
         if left == before:
             start, stop = 0, k

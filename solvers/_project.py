@@ -1,12 +1,33 @@
-"""The projection of a block of dates, one after another, with buffers for one date only."""
+"""The projection of a block of dates: narrow ones side by side in lanes, wide ones one after another.
+
+Buffers hold one date, or one block of lanes. Which way a date goes depends on its number of sleeves and its own values
+only.
+"""
 
 from __future__ import annotations
 
-from numba import njit
 import numpy as np
+from numba import njit
 
 from allocopt.solvers import _entropic, _euclidean
 from allocopt.solvers._landing import UNIT, UNITS_PER_ONE, land
+from allocopt.solvers._lanes import (
+    COLUMN,
+    LANES,
+    LIVE,
+    NARROW,
+    SETTLED,
+    SLEEVES,
+    STATE,
+    TARGET,
+    UNITS,
+    VALUE,
+    WIDTH,
+    K,
+    land_lanes,
+    order_lanes,
+    solve_lanes,
+)
 from allocopt.solvers._sorting import order_live
 
 walk_euclidean = _euclidean.walk
@@ -42,77 +63,125 @@ def project_rows(
     dates, n = desirability.shape
     values = np.empty(n)
     columns = np.empty(n, np.int64)
-    keys = np.empty(n, np.uint64)
-    spare_keys = np.empty(n, np.uint64)
-    spare_columns = np.empty(n, np.int64)
     t = np.empty(n + 1)
     tail = np.empty(n + 1)
     units = np.empty(n)
     unresolved = 0
-    for date in range(dates):
-        row = desirability[date]
-        out = weights[date]
-        live, excluded, bad = order_live(row, exclude_missing, values, columns, keys, spare_keys, spare_columns)
-        if bad >= 0:
-            return date, bad, unresolved
-        live_count[date] = live
-        excluded_count[date] = excluded
-        k_max = min(live, k_largest)
-        if k_max < k_full:  # the sleeves that can be held take less than the budget: each is at the cap
-            weight = cap_units * UNIT if cap_units >= floor_units else cap
-            for i in range(n):
-                out[columns[i]] = weight if i < k_max else 0.0
-            invested[date] = k_max * weight
-            outcome[date] = EMPTY if live == 0 else describe(k_max, live, k_full, k_largest, 0.0, budget_units)
-            continue
+    if n > NARROW:
+        keys = np.empty(n, np.uint64)
+        spare_keys = np.empty(n, np.uint64)
+        spare_columns = np.empty(n, np.int64)
+        for date in range(dates):
+            live, excluded, bad = order_live(
+                desirability[date], exclude_missing, values, columns, keys, spare_keys, spare_columns
+            )
+            if bad >= 0:
+                return date, bad, unresolved
+            live_count[date] = live
+            excluded_count[date] = excluded
+            invested[date], code = _project_date(
+                values, columns, live, weights[date], t, tail, units,
+                entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+            )  # fmt: skip
+            outcome[date] = code
+            unresolved += code == UNRESOLVED
+        return -1, -1, unresolved
 
-        # In order of size, so that no permutation of the columns changes a bit.
-        scale = values[0]
-        if scale > 1e290 or scale < 1e-290:  # powers of two are exact
-            up = 2.0**-600 if scale > 1.0 else 2.0**600
-            for i in range(live):
-                values[i] *= up
-        total = 0.0
-        for i in range(live):
-            total += values[i]
-        ratio = budget / total
-        running = 0.0
-        tail[live] = 0.0
-        for i in range(live - 1, -1, -1):
-            t[i] = values[i] * ratio
-            running += t[i]
-            tail[i] = running
-
-        if entropic:
-            k, a, q, multiplier = walk_entropic(t, tail, k_full, k_max, cap, floor, budget)
-        else:
-            k, a, q, multiplier = walk_euclidean(t, tail, k_full, k_max, cap, floor, budget)
-        if k < 0:
-            outcome[date] = UNRESOLVED
-            unresolved += 1
-            continue
-        target = min(budget_units, k * cap_units)
-        if np.int64(k) * np.int64(floor_units) > np.int64(target):  # in integers: 2**53 + 1 is no double
-            # Less than a grid unit a sleeve lies between the floors and the budget: no weights on the grid fit.
+    w = np.empty(SLEEVES + n * WIDTH)
+    for start in range(0, dates, LANES):
+        stop = min(start + LANES, dates)
+        good = True
+        for date in range(start, stop):
+            for column in range(n):
+                x = desirability[date, column]
+                good &= (x >= 0.0) & (x < np.inf)
+        for date in range(start, stop):
+            excluded_count[date] = 0
+            if not good:
+                for column in range(n):
+                    x = desirability[date, column]
+                    if x != x and exclude_missing:
+                        excluded_count[date] += 1
+                    elif not (x >= 0.0 and x < np.inf):
+                        return date, column, unresolved
+        order_lanes(w, n, desirability, start, stop - start)
+        solve_lanes(w, n, entropic, cap, floor, budget, k_full, k_largest)
+        land_lanes(w, n, cap, floor, cap_units, floor_units, budget_units)
+        for date in range(start, stop):
+            lane = date - start
+            live = int(w[LIVE + lane])
+            live_count[date] = live
+            if w[STATE + lane] == SETTLED:
+                for i in range(n):
+                    column = int(w[COLUMN + i * WIDTH + lane])
+                    weights[date, column] = w[UNITS + i * WIDTH + lane] * UNIT
+                target = w[TARGET + lane]
+                invested[date] = target * UNIT
+                outcome[date] = describe(int(w[K + lane]), live, k_full, k_largest, target, budget_units)
+                continue
             for i in range(n):
-                out[columns[i]] = floor if i < k else 0.0
-            invested[date] = k * floor
-            outcome[date] = ROUNDED
-            continue
-        if entropic:
-            for i in range(live):
-                units[i] = min(max(multiplier * t[i], floor), cap) * UNITS_PER_ONE
-        else:
-            for i in range(live):
-                units[i] = min(max(t[i] - multiplier, floor), cap) * UNITS_PER_ONE
-        land(units, live, k, a, q, cap_units, floor_units, target)
-        for i in range(live, n):
-            units[i] = 0.0
-        for i in range(n):
-            out[columns[i]] = units[i] * UNIT
-        invested[date] = target * UNIT
-        outcome[date] = describe(k, live, k_full, k_largest, target, budget_units)
+                values[i] = w[VALUE + i * WIDTH + lane]
+                columns[i] = int(w[COLUMN + i * WIDTH + lane])
+            invested[date], code = _project_date(
+                values, columns, live, weights[date], t, tail, units,
+                entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+            )  # fmt: skip
+            outcome[date] = code
+            unresolved += code == UNRESOLVED
     return -1, -1, unresolved
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _project_date(
+    values, columns, live, out, t, tail, units,
+    entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+):  # fmt: skip
+    """Project one date, given in descending order (``values`` is overwritten), into ``out``: (invested, outcome)."""
+    n = out.shape[0]
+    k_max = min(live, k_largest)
+    if k_max < k_full:  # the sleeves that can be held take less than the budget: each is at the cap
+        weight = cap_units * UNIT if cap_units >= floor_units else cap
+        for i in range(n):
+            out[columns[i]] = weight if i < k_max else 0.0
+        code = EMPTY if live == 0 else describe(k_max, live, k_full, k_largest, 0.0, budget_units)
+        return k_max * weight, code
+
+    # In order of size, so that no permutation of the columns changes a bit.
+    scale = values[0]
+    if scale > 1e290 or scale < 1e-290:  # powers of two are exact
+        up = 2.0**-600 if scale > 1.0 else 2.0**600
+        for i in range(live):
+            values[i] *= up
+    total = 0.0
+    for i in range(live):
+        total += values[i]
+    ratio = budget / total
+    running = 0.0
+    tail[live] = 0.0
+    for i in range(live - 1, -1, -1):
+        t[i] = values[i] * ratio
+        running += t[i]
+        tail[i] = running
+
+    if entropic:
+        k, a, q, multiplier = walk_entropic(t, tail, k_full, k_max, cap, floor, budget)
+    else:
+        k, a, q, multiplier = walk_euclidean(t, tail, k_full, k_max, cap, floor, budget)
+    if k < 0:
+        return np.nan, UNRESOLVED
+    target = min(budget_units, k * cap_units)
+    if k * floor_units > target:
+        # Less than a grid unit a sleeve lies between the floors and the budget: no weights on the grid fit.
+        for i in range(n):
+            out[columns[i]] = floor if i < k else 0.0
+        return k * floor, ROUNDED
+    for i in range(live):
+        x = multiplier * t[i] if entropic else t[i] - multiplier
+        units[i] = min(max(x, floor), cap) * UNITS_PER_ONE
+    land(units, live, k, a, q, cap_units, floor_units, target)
+    for i in range(n):
+        out[columns[i]] = units[i] * UNIT if i < live else 0.0
+    return target * UNIT, describe(k, live, k_full, k_largest, target, budget_units)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

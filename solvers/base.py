@@ -12,6 +12,7 @@ import numpy.typing as npt
 from allocopt.errors import SpecificationError
 from allocopt.limits import Limits
 
+#: Distance to the proportional target: ``1/2 ||w - t||**2``, or the relative entropy ``sum w log(w / t)``.
 Distance = Literal["euclidean", "kl"]
 DISTANCES: tuple[Distance, ...] = ("euclidean", "kl")
 
