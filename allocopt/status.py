@@ -93,8 +93,8 @@ class Status(Generic[PerDate]):
     _wrap: Callable[[npt.NDArray[Any], str], PerDate]
 
     @property
-    def outcome(self) -> PerDate:
-        """`Outcome` of each date."""
+    def outcome(self) -> Any:
+        """`Outcome` of each date: a member for one date, else an array or Series of them."""
         return self._wrap(outcomes(self._codes), "outcome")
 
     @property

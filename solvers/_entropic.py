@@ -92,7 +92,7 @@ def change(t, k, low, high, cap, floor):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def walk(t, tail, k_min, k_max, cap, floor, budget):
-    """Best support size and its active set, ``(k, a, q, multiplier)``; ``k`` is UNDECIDED where rounding cannot tell."""
+    """Best support size and active set, ``(k, a, q, multiplier)``; ``k`` is UNDECIDED where rounding cannot tell."""
     if t[k_max - 1] < SMALLEST_SHARE:
         return UNDECIDED, 0, 0, np.nan
     k = k_max
