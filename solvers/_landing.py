@@ -41,4 +41,6 @@ def land(units, n, k, first_free, last_free, cap_units, floor_units, target):
                     units[i] -= 1.0
                     left += 1.0
         if left == before:
+            if start == 0 and stop == k:
+                break  # the caller's promise was broken; a wrong sum shows in the certificate, a loop would not
             start, stop = 0, k

@@ -170,7 +170,7 @@ def _project_date(
     if k < 0:
         return np.nan, UNRESOLVED
     target = min(budget_units, k * cap_units)
-    if k * floor_units > target:
+    if np.int64(k) * np.int64(floor_units) > np.int64(target):  # in integers: 2**53 + 1 is no double
         # Less than a grid unit a sleeve lies between the floors and the budget: no weights on the grid fit.
         for i in range(n):
             out[columns[i]] = floor if i < k else 0.0
