@@ -41,7 +41,7 @@ def fix(t, tail, k, cap, floor, budget):
         if under >= over:
             q -= below
         if a == q:
-            return a, q, multiplier
+            break  # nothing is free: the last multiplier belongs to another active set
     return advance(t, tail, k, a, a, cap, floor, budget)
 
 

@@ -30,16 +30,17 @@ def land(units, n, k, first_free, last_free, cap_units, floor_units, target):
     start, stop = first_free, last_free
     while left != 0.0:
         before = left
+        step = max(1.0, np.floor(abs(left) / max(stop - start, 1)))  # 1, but where rounding left the active set short
         if left > 0.0:
             for i in range(start, stop):
-                if left > 0.0 and units[i] < cap_units:
-                    units[i] += 1.0
-                    left -= 1.0
+                more = min(step, left, cap_units - units[i])
+                units[i] += more
+                left -= more
         else:
             for i in range(stop - 1, start - 1, -1):
-                if left < 0.0 and units[i] > floor_units:
-                    units[i] -= 1.0
-                    left += 1.0
+                less = min(step, -left, units[i] - floor_units)
+                units[i] -= less
+                left += less
         if left == before:
             if start == 0 and stop == k:
                 break  # the caller's promise was broken; a wrong sum shows in the certificate, a loop would not

@@ -176,7 +176,9 @@ def _project_date(
             out[columns[i]] = floor if i < k else 0.0
         return k * floor, ROUNDED
     for i in range(live):
+        # By the active set, which keeps to the budget even where nothing is free and no multiplier fits.
         x = multiplier * t[i] if entropic else t[i] - multiplier
+        x = cap if i < a else (floor if i >= q else x)
         units[i] = min(max(x, floor), cap) * UNITS_PER_ONE
     land(units, live, k, a, q, cap_units, floor_units, target)
     for i in range(n):
