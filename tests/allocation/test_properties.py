@@ -99,7 +99,9 @@ def test_raising_the_cap_never_lowers_what_is_invested(
     assume(cap >= limits.cap)
     higher = Limits(cap=cap, floor=limits.floor, budget=limits.budget)
     low, high = allocate(row, limits, solver=distance), allocate(row, higher, solver=distance)
-    assert high.invested >= low.invested
+    # Only where no grid point fits do the limits themselves stand, and those may lie a last bit above the grid.
+    slack = len(row) * UNIT if low.status.outcome is Outcome.ROUNDED else 0.0
+    assert high.invested >= low.invested - slack
 
 
 @given(ROWS, limits_of())
