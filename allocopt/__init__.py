@@ -5,15 +5,17 @@ projections on the same dates, and `allocopt.backtests` holds the studies built 
 """
 
 from allocopt.allocation import Allocation, allocate
-from allocopt.certificate import Certificate
+from allocopt.certificate import Certificate, ProgramCertificate
 from allocopt.comparison import Comparison, compare
 from allocopt.compatibility import RegimeCompatibility, desirability
+from allocopt.costs import Cost, ProportionalCost, SquareRootImpact
 from allocopt.errors import (
     AllocoptError,
     DataFileError,
     InputError,
     LabelError,
     ShapeError,
+    SolveError,
     SpecificationError,
     StaleInputError,
 )
@@ -29,15 +31,20 @@ __all__ = [
     "AllocoptError",
     "Certificate",
     "Comparison",
+    "Cost",
     "DataFileError",
     "InputError",
     "LabelError",
     "Limits",
     "Outcome",
+    "ProgramCertificate",
+    "ProportionalCost",
     "Regime",
     "RegimeCompatibility",
     "ShapeError",
+    "SolveError",
     "SpecificationError",
+    "SquareRootImpact",
     "StaleInputError",
     "Status",
     "__version__",

@@ -12,27 +12,31 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.certificate import FIELDS, Certificate
+from allocopt.certificate import FIELDS, Certificate, ProgramCertificate
 from allocopt.containers import Table, read_table
-from allocopt.errors import InputError, LabelError, SpecificationError, StaleInputError
+from allocopt.errors import LabelError, SpecificationError, StaleInputError
 from allocopt.limits import Limits
-from allocopt.solvers.base import FloatArray, Solution, Solver, thread_count
+from allocopt.solvers.base import Failure, FloatArray, Report, Solution, Solver, TableSolver, thread_count
 from allocopt.solvers.heuristic import Heuristic
+from allocopt.solvers.program import ConvexProgram, bad_value
 from allocopt.solvers.projection import Projection
 from allocopt.status import PerDate, Status, outcomes
 
 Weights = TypeVar("Weights", covariant=True)
 
-SolverName = Literal["euclidean", "kl", "heuristic"]
+SolverName = Literal["euclidean", "kl", "heuristic", "auto", "cvxpy"]
+AnySolver = Solver | TableSolver
 Missing = Literal["raise", "exclude"]
 
 #: Entries of a block of dates: a megabyte of doubles, small against memory, large against the cost of a call.
 BLOCK = 1 << 17
 
-_NAMED: dict[str, Solver] = {
+_NAMED: dict[str, AnySolver] = {
     "euclidean": Projection("euclidean"),
     "kl": Projection("kl"),
     "heuristic": Heuristic(),
+    "auto": ConvexProgram(),
+    "cvxpy": ConvexProgram(route="cvxpy"),
 }
 
 
@@ -48,7 +52,7 @@ class Allocation(Generic[Weights, PerDate]):
         Sum of the weights; on the grid, so any order of summation gives this very number.
     limits : Limits
         What the weights were held to.
-    solver : Solver
+    solver : Solver or TableSolver
         What found them.
 
     Notes
@@ -59,10 +63,11 @@ class Allocation(Generic[Weights, PerDate]):
     weights: Weights
     invested: PerDate
     limits: Limits
-    solver: Solver
+    solver: AnySolver
     _table: Table
     _solution: Solution
     _exclude_missing: bool
+    _report: Report | None = None
 
     @property
     def cash(self) -> PerDate:
@@ -75,9 +80,22 @@ class Allocation(Generic[Weights, PerDate]):
         solution = self._solution
         return Status(solution.outcome, solution.live, solution.excluded, self._table.per_date)
 
+    @property
+    def route(self) -> str:
+        """How the weights were found: in closed form, by the separable kernels, or through cvxpy and with what."""
+        return self._report.route if self._report is not None else _rows(self.solver).route
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Dates of a general program that have no solution of their own, why, and what was done; empty otherwise."""
+        return self._report.failures if self._report is not None else ()
+
     @cached_property
-    def certificate(self) -> Certificate[PerDate]:
-        """Proof of the limits and of optimality, computed when first asked for (about as long as the allocation).
+    def certificate(self) -> Certificate[PerDate] | ProgramCertificate[PerDate]:
+        """Proof of the limits and of optimality.
+
+        Of a projection it is computed when first asked for (about as long as the allocation), from desirability and
+        weights alone. Of a general program it is what the solvers proved on the way.
 
         Raises
         ------
@@ -86,6 +104,9 @@ class Allocation(Generic[Weights, PerDate]):
         """
         from allocopt.solvers._certify import certify_rows
 
+        if self._report is not None:
+            return ProgramCertificate.of(self._report, self._solution, self._table.per_date, self.solver.distance)
+        solver = _rows(self.solver)
         dates, sleeves = self._table.shape
         numbers = np.empty((dates, len(FIELDS)))
         entropic = self.solver.distance == "kl"
@@ -94,7 +115,7 @@ class Allocation(Generic[Weights, PerDate]):
             desirability = self._table.block(start, stop)
             again = Solution.empty(stop - start, sleeves)
             weights = self._solution.weights[start:stop]
-            bad = self.solver.solve(desirability, limits, self._exclude_missing, again)
+            bad = solver.solve(desirability, limits, self._exclude_missing, again)
             if bad is not None or not np.array_equal(again.weights, weights):
                 raise StaleInputError(
                     "the desirability or the weights were changed in place after the allocation",
@@ -156,7 +177,7 @@ def allocate(
     desirability: pd.DataFrame,
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[pd.DataFrame, pd.Series[Any]]: ...
 @overload
@@ -164,7 +185,7 @@ def allocate(
     desirability: pd.Series[Any],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[pd.Series[float], float]: ...
 @overload
@@ -172,7 +193,7 @@ def allocate(
     desirability: npt.NDArray[Any],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[FloatArray, Any]: ...
 @overload
@@ -180,7 +201,7 @@ def allocate(
     desirability: Mapping[Label, float],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[dict[Label, float], float]: ...
 @overload
@@ -188,7 +209,7 @@ def allocate(
     desirability: tuple[float, ...],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[tuple[float, ...], float]: ...
 @overload
@@ -196,7 +217,7 @@ def allocate(
     desirability: list[Any],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[list[float], float]: ...
 @overload
@@ -204,14 +225,14 @@ def allocate(
     desirability: Sequence[float],
     limits: Limits = ...,
     *,
-    solver: SolverName | Solver = ...,
+    solver: SolverName | AnySolver = ...,
     missing: Missing = ...,
 ) -> Allocation[Sequence[float], float]: ...
 def allocate(
     desirability: object,
     limits: Limits = Limits(),  # noqa: B008  # frozen
     *,
-    solver: SolverName | Solver = "euclidean",
+    solver: SolverName | AnySolver = "euclidean",
     missing: Missing = "raise",
 ) -> Allocation[Any, Any]:
     """Turn desirability into capital weights: no sleeve over the cap, none held under the floor, the rest in cash.
@@ -227,8 +248,9 @@ def allocate(
         count. Dates are independent of each other and may come in any order.
     limits : Limits, default cap 0.40, floor 0.05, budget 1.0
         Decimal fractions of capital.
-    solver : {"euclidean", "kl", "heuristic"} or Solver, default "euclidean"
-        The distance that is minimised, or the clip-and-renormalise loop, or an object of `allocopt.solvers`.
+    solver : {"euclidean", "kl", "heuristic", "auto", "cvxpy"} or an object of `allocopt.solvers`, default "euclidean"
+        The distance that is minimised, or the clip-and-renormalise loop, or the Euclidean problem as a general program:
+        "auto" finds the fastest route to it, "cvxpy" goes through a general solver, to check the closed form.
     missing : {"raise", "exclude"}, default "raise"
         What a NaN does: raise InputError, or make its sleeve not live on that date, counted in the status.
 
@@ -247,6 +269,8 @@ def allocate(
         For duplicate sleeves or dates.
     SpecificationError
         For an unknown solver or an unknown ``missing``.
+    SolveError
+        For a date of a general program that has no solution, naming the limits that conflict.
 
     Notes
     -----
@@ -275,15 +299,19 @@ def allocate(
     dates, sleeves = table.shape
     solution = Solution.empty(dates, sleeves)
 
+    report = method.solve_table(table, limits, exclude, solution) if isinstance(method, TableSolver) else None
+    by_row = _rows(method)
+
     def run(rows: tuple[int, int]) -> None:
         start, stop = rows
         block = table.block(start, stop)
-        bad = method.solve(block, limits, exclude, solution.rows(start, stop))
+        bad = by_row.solve(block, limits, exclude, solution.rows(start, stop))
         if bad is not None:
             row, column = bad
-            raise _bad_value(float(block[row, column]), table.where(start + row, column))
+            raise bad_value(float(block[row, column]), table.where(start + row, column))
 
-    _for_each(run, list(_blocks(dates, sleeves)), thread_count(method.n_jobs))
+    if report is None:
+        _for_each(run, list(_blocks(dates, sleeves)), thread_count(by_row.n_jobs))
     return Allocation(
         weights=table.rebuild(solution.weights),
         invested=table.per_date(solution.invested, "invested"),
@@ -292,16 +320,22 @@ def allocate(
         _table=table,
         _solution=solution,
         _exclude_missing=exclude,
+        _report=report,
     )
 
 
-def find_solver(solver: str | Solver) -> Solver:
+def _rows(solver: AnySolver) -> Solver:
+    """Solver of independent rows: the object itself, or what a program without terms leaves its dates to."""
+    return solver.plain if isinstance(solver, TableSolver) else solver
+
+
+def find_solver(solver: str | AnySolver) -> AnySolver:
     """Solver object for a name, or the object itself; raises SpecificationError for anything else."""
     if isinstance(solver, str):
         if solver not in _NAMED:
             raise SpecificationError("unknown solver", value=solver, remedy=f"use one of {', '.join(_NAMED)}")
         return _NAMED[solver]
-    if isinstance(solver, type) or not all(hasattr(solver, name) for name in ("label", "distance", "n_jobs", "solve")):
+    if isinstance(solver, type) or not isinstance(solver, (Solver, TableSolver)):
         raise SpecificationError("not a solver", value=solver, remedy="use an object of allocopt.solvers, or a name")
     return solver
 
@@ -325,18 +359,3 @@ def _for_each(run: Callable[[tuple[int, int]], None], blocks: list[tuple[int, in
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _bad_value(value: float, where: str) -> InputError:
-    if np.isnan(value):
-        return InputError(
-            "desirability is missing",
-            where=where,
-            value=value,
-            remedy='fill it, or pass missing="exclude" to hold none',
-        )
-    if value < 0.0:
-        return InputError(
-            "desirability is negative", where=where, value=value, remedy="score from 0 up; 0 means not live"
-        )
-    return InputError("desirability is infinite", where=where, value=value, remedy="give a finite number")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from allocopt.solvers.base import Report, Solution
 from allocopt.status import PerDate, frame_of
 
 #: Names of the certificate's numbers, in the kernels' order.
@@ -102,3 +103,128 @@ class Certificate(Generic[PerDate]):
         gap = float(self._table[:, FIELDS.index("gap")].min())
         shown = ", ".join(f"{name} <= {value:.1e}" for name, value in worst.items())
         return f"Certificate({self.distance}, {shown}, gap >= {gap:.1e})"
+
+
+#: Names of the numbers of a general program's certificate.
+PROGRAM_FIELDS = (
+    "cap_residual",
+    "floor_residual",
+    "budget_residual",
+    "limit_residual",
+    "support",
+    "objective",
+    "bound",
+    "gap",
+    "kkt_residual",
+    "multiplier",
+    "nodes",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramCertificate(Generic[PerDate]):
+    """Proof, date by date, of what a general program's weights keep, and of how much better any others could be.
+
+    One number a date where one date was given, else an array or Series; NaN on dates that failed.
+
+    Attributes
+    ----------
+    distance : str
+        The distance in the objective.
+    """
+
+    _table: npt.NDArray[np.float64]
+    _wrap: Callable[[npt.NDArray[Any], str], PerDate]
+    distance: str
+
+    @classmethod
+    def of(
+        cls, report: Report, solution: Solution, wrap: Callable[[npt.NDArray[Any], str], PerDate], distance: str
+    ) -> ProgramCertificate[PerDate]:
+        """Certificate of a run."""
+        columns = (
+            report.cap_residual,
+            report.floor_residual,
+            report.attainable - solution.invested,
+            report.excess,
+            (solution.weights > 0.0).sum(axis=1).astype(np.float64),
+            report.objective,
+            report.bound,
+            report.objective - report.bound,
+            report.kkt_residual,
+            report.multiplier,
+            report.nodes.astype(np.float64),
+        )
+        return cls(np.column_stack(columns), wrap, distance)
+
+    def _column(self, name: str) -> PerDate:
+        column = self._table[:, PROGRAM_FIELDS.index(name)]
+        return self._wrap(column.astype(np.int64) if name in ("support", "nodes") else column, name)
+
+    @property
+    def cap_residual(self) -> PerDate:
+        """``max(w - cap, 0)`` over the sleeves held, each against its own cap; zero by plain comparison."""
+        return self._column("cap_residual")
+
+    @property
+    def floor_residual(self) -> PerDate:
+        """``max(floor - w, 0)`` over the sleeves held, each against its own floor; zero by plain comparison."""
+        return self._column("floor_residual")
+
+    @property
+    def budget_residual(self) -> PerDate:
+        """``b* - sum(w)``: below n grid units of 2**-53."""
+        return self._column("budget_residual")
+
+    @property
+    def limit_residual(self) -> PerDate:
+        """Largest excess over any limit of the terms, in the limit's unit; at most about 1e-9."""
+        return self._column("limit_residual")
+
+    @property
+    def support(self) -> PerDate:
+        """Number of sleeves held."""
+        return self._column("support")
+
+    @property
+    def objective(self) -> PerDate:
+        """Distance to the target plus the objectives of the terms, at the weights."""
+        return self._column("objective")
+
+    @property
+    def bound(self) -> PerDate:
+        """Proved lower bound on the objective of any weights that keep all limits, on any support."""
+        return self._column("bound")
+
+    @property
+    def gap(self) -> PerDate:
+        """``objective - bound``: how much better other weights could be at most."""
+        return self._column("gap")
+
+    @property
+    def kkt_residual(self) -> PerDate:
+        """Largest violation of the optimality conditions on the support held; for cones the duality gap."""
+        return self._column("kkt_residual")
+
+    @property
+    def multiplier(self) -> PerDate:
+        """Of the budget, where the problem is separable; NaN elsewhere."""
+        return self._column("multiplier")
+
+    @property
+    def nodes(self) -> PerDate:
+        """Convex problems solved to find and prove the support; for a mixed-integer solver 1."""
+        return self._column("nodes")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a date, one column a number."""
+        return frame_of(self, PROGRAM_FIELDS)
+
+    def __repr__(self) -> str:
+        if len(self._table) == 0:
+            return f"ProgramCertificate({self.distance}, no dates)"
+        shown = ", ".join(
+            f"{name} <= {float(np.nanmax(self._table[:, PROGRAM_FIELDS.index(name)], initial=0.0)):.1e}"
+            for name in ("cap_residual", "floor_residual", "budget_residual", "limit_residual", "gap")
+        )
+        return f"ProgramCertificate({self.distance}, {shown})"

@@ -85,6 +85,10 @@ class Table:
             return sleeve
         return f"{name_date(self.dates, row)}, {sleeve}"
 
+    def date_name(self, row: int) -> str:
+        """Words for one row."""
+        return name_date(self.dates, row)
+
     def per_date(self, values: npt.NDArray[Any], name: str) -> Any:
         """One number a date as a scalar, an array, or a Series with the dates' labels."""
         if self.single:

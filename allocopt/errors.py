@@ -76,3 +76,32 @@ class DataFileError(AllocoptError, ValueError):
 
 class StaleInputError(AllocoptError, RuntimeError):
     """An array was changed in place after the result that refers to it was made. Allocate again."""
+
+
+class SolveError(AllocoptError, RuntimeError):
+    """A date of a general program has no solution, or its solver gave none that is accurate. Relax a limit.
+
+    Attributes
+    ----------
+    failure : allocopt.solvers.Failure
+        The date, the limits that conflict and how much they would have to give.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str,
+        where: str | None = None,
+        value: object | None = None,
+        failure: object | None = None,
+    ) -> None:
+        super().__init__(what, remedy=remedy, where=where, value=value)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_solve, (self.what, self.remedy, self.where, self.value, self.failure))
+
+
+def _rebuild_solve(what: str, remedy: str, where: str | None, value: object, failure: object) -> SolveError:
+    return SolveError(what, remedy=remedy, where=where, value=value, failure=failure)

@@ -18,7 +18,7 @@ PerDate = TypeVar("PerDate", covariant=True)
 class Outcome(Enum):
     """How the allocation of one date ended. Each member carries its message and its remedy.
 
-    The first six belong to every solver, the last three only to the heuristic.
+    The first six belong to every solver, the next three only to the heuristic, the last four to general programs.
 
     Examples
     --------
@@ -55,6 +55,26 @@ class Outcome(Enum):
         "use a projection",
     )
     ALL_DROPPED = (8, "the heuristic dropped every sleeve as below the floor: all cash", "use a projection")
+    INFEASIBLE = (
+        9,
+        "no weights keep all limits, and the failure policy decided",
+        "see Allocation.failures for the limits that conflict",
+    )
+    UNPROVED = (
+        10,
+        "the search for the best support reached max_nodes; the best so far is given, its bound in the certificate",
+        "raise max_nodes, or install a mixed-integer solver",
+    )
+    UNSOLVED = (
+        11,
+        "the solver gave no accurate solution, and the failure policy decided",
+        "see Allocation.failures; loosen the tolerance or rescale the terms",
+    )
+    LIMITED = (
+        12,
+        "the limits and terms of the program hold less than the budget: the rest is cash",
+        "relax a limit if less cash is wanted",
+    )
 
     def __init__(self, code: int, message: str, remedy: str) -> None:
         self.code = code

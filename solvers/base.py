@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from allocopt.errors import SpecificationError
 from allocopt.limits import Limits
+
+if TYPE_CHECKING:
+    from allocopt.containers import Table
 
 #: Distance to the proportional target: ``1/2 ||w - t||**2``, or the relative entropy ``sum w log(w / t)``.
 Distance = Literal["euclidean", "kl"]
@@ -63,8 +66,69 @@ class Solution:
         )
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A date without a solution of its own, and what was done about it.
+
+    Attributes
+    ----------
+    row : int
+        Number of the date.
+    where : str
+        The date in words.
+    reason : str
+        The limits that conflict and how much they would have to give, or what the solver said.
+    conflict : tuple of str
+        Names of limits that no weights keep together, none of which could be left out; empty if the date is feasible.
+    relaxation : dict of str to float
+        Limits that would have to give, and by how much in their own unit.
+    action : {"raise", "previous", "cash"}
+        What the policy did.
+    """
+
+    row: int
+    where: str
+    reason: str
+    conflict: tuple[str, ...]
+    relaxation: dict[str, float]
+    action: str
+
+    def __str__(self) -> str:
+        done = {"previous": "the previous weights are kept", "cash": "all is cash"}.get(self.action)
+        return f"{self.where}: {self.reason}" + (f"; {done}" if done else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a general program knows about its dates beyond the weights; arrays have one entry a date."""
+
+    route: str
+    attainable: FloatArray
+    cap_residual: FloatArray
+    floor_residual: FloatArray
+    excess: FloatArray
+    multiplier: FloatArray
+    objective: FloatArray
+    bound: FloatArray
+    kkt_residual: FloatArray
+    nodes: npt.NDArray[np.int64]
+    failures: tuple[Failure, ...] = ()
+
+    @classmethod
+    def empty(cls, route: str, dates: int) -> Report:
+        """Room for ``dates`` dates; NaN until they are solved."""
+        columns = [np.full(dates, np.nan) for _ in range(8)]
+        return cls(route, *columns, np.zeros(dates, np.int64))
+
+
+@runtime_checkable
 class Solver(Protocol):
     """A frozen object that holds a method and its settings."""
+
+    @property
+    def route(self) -> str:
+        """How it finds weights, in words."""
+        ...
 
     @property
     def label(self) -> str:
@@ -85,6 +149,35 @@ class Solver(Protocol):
         self, desirability: FloatArray, limits: Limits, exclude_missing: bool, out: Solution
     ) -> tuple[int, int] | None:
         """Fill ``out`` for a C-ordered block; the position of the first value that is no desirability, or None."""
+        ...
+
+
+@runtime_checkable
+class TableSolver(Protocol):
+    """A frozen object that sees all dates and their labels at once, because dates or terms refer to them."""
+
+    @property
+    def label(self) -> str:
+        """Short name for tables."""
+        ...
+
+    @property
+    def distance(self) -> Distance:
+        """Distance that the results are certified in."""
+        ...
+
+    @property
+    def n_jobs(self) -> int:
+        """Processes that dates are spread over."""
+        ...
+
+    @property
+    def plain(self) -> Solver:
+        """Solver of the plain problem, where `solve_table` leaves it to that."""
+        ...
+
+    def solve_table(self, table: Table, limits: Limits, exclude_missing: bool, out: Solution) -> Report | None:
+        """Fill ``out``; None (and nothing filled) where the problem is the plain projection."""
         ...
 
 

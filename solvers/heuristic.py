@@ -58,6 +58,11 @@ class Heuristic:
         check_n_jobs(self.n_jobs)
 
     @property
+    def route(self) -> str:
+        """How weights are found, in words."""
+        return "clip-and-renormalise loop"
+
+    @property
     def label(self) -> str:
         """``"heuristic"``."""
         return "heuristic"

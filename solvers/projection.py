@@ -59,6 +59,11 @@ class Projection:
         check_n_jobs(self.n_jobs)
 
     @property
+    def route(self) -> str:
+        """How weights are found, in words."""
+        return "closed form"
+
+    @property
     def label(self) -> str:
         """The distance."""
         return self.distance

@@ -50,6 +50,11 @@ class Reference:
         check_distance(self.distance)
 
     @property
+    def route(self) -> str:
+        """How weights are found, in words."""
+        return "every support in rational arithmetic"
+
+    @property
     def label(self) -> str:
         """``"reference-"`` and the distance."""
         return f"reference-{self.distance}"

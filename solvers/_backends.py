@@ -1,0 +1,158 @@
+"""Continuous solvers behind one function: a canonical cone problem in, primal and dual solution and status out.
+
+``minimise 1/2 x'Px + q'x  subject to  Ax + s = b, s in K``, with the rows in the order of cvxpy's cones: zero,
+nonnegative, second-order, exponential, power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from allocopt.errors import SpecificationError
+from allocopt.solvers.base import FloatArray
+
+#: Continuous solvers, and the module that each needs.
+CONTINUOUS = {"clarabel": "clarabel", "osqp": "osqp"}
+
+#: Mixed-integer solvers in order of preference, by cvxpy's name, and the module that each needs.
+MIXED_INTEGER = {"GUROBI": "gurobipy", "MOSEK": "mosek", "XPRESS": "xpress", "CPLEX": "cplex", "SCIP": "pyscipopt"}
+
+#: Variables from which a problem without cones is left to OSQP by ``backend="auto"``.
+LARGE = 2_000
+
+#: Tightest tolerance that exponential and power cones are solved to.
+LEAST_EXPONENTIAL = 1e-8
+
+
+class Ended(Enum):
+    """How a continuous solve ended."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    INACCURATE = "inaccurate"
+
+
+@dataclass(frozen=True, eq=False)
+class Canonical:
+    """One date's problem in the solvers' form; ``upper`` is the upper triangle of ``P``, ``dims`` counts rows a cone."""
+
+    P: sp.csc_matrix
+    upper: sp.csc_matrix
+    q: FloatArray
+    A: sp.csc_matrix
+    b: FloatArray
+    dims: Any
+
+    @property
+    def linear(self) -> bool:
+        """Whether there are only equalities and inequalities."""
+        return bool(self.dims.zero + self.dims.nonneg == len(self.b))
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Solution of a canonical problem; ``bound`` is the dual objective, a proof of how low the value can be."""
+
+    ended: Ended
+    message: str
+    x: FloatArray
+    s: FloatArray
+    z: FloatArray
+    value: float
+    bound: float
+
+
+def available(solvers: dict[str, str]) -> list[str]:
+    """Names of the solvers whose module is installed; none is imported."""
+    return [name for name, module in solvers.items() if find_spec(module) is not None]
+
+
+def choose(backend: str, problem: Canonical) -> str:
+    """Name of the continuous solver for a problem: ``backend`` itself, or for "auto" Clarabel, OSQP for large QPs."""
+    if backend == "auto":
+        found = available(CONTINUOUS)
+        if problem.linear and len(problem.q) >= LARGE and "osqp" in found:
+            return "osqp"
+        return "clarabel"
+    if backend == "osqp" and not problem.linear:
+        raise SpecificationError(
+            "OSQP solves no problem with cones (entropy, volatility limit, square-root impact)",
+            value=backend,
+            remedy='use backend="clarabel"',
+        )
+    return backend
+
+
+def solve(problem: Canonical, backend: str, tolerance: float) -> Raw:
+    """Solve with a named backend."""
+    return _osqp(problem, tolerance) if backend == "osqp" else _clarabel(problem, tolerance)
+
+
+def _clarabel(problem: Canonical, tolerance: float) -> Raw:
+    import clarabel
+
+    dims = problem.dims
+    if dims.exp or dims.p3d:  # the nonsymmetric cones' steps stall nearer to the boundary than 1e-8
+        tolerance = max(tolerance, LEAST_EXPONENTIAL)
+    cones = [clarabel.ZeroConeT(dims.zero)] if dims.zero else []
+    cones += [clarabel.NonnegativeConeT(dims.nonneg)] if dims.nonneg else []
+    cones += [clarabel.SecondOrderConeT(size) for size in dims.soc]
+    cones += [clarabel.PSDTriangleConeT(size) for size in dims.psd]
+    cones += [clarabel.ExponentialConeT() for _ in range(dims.exp)]
+    cones += [clarabel.PowerConeT(power) for power in dims.p3d]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
+    settings.tol_infeas_abs = settings.tol_infeas_rel = min(tolerance, 1e-8)
+    settings.max_threads = 1
+    found = clarabel.DefaultSolver(problem.upper, problem.q, problem.A, problem.b, cones, settings).solve()
+    ended = {
+        "Solved": Ended.OPTIMAL,
+        "PrimalInfeasible": Ended.INFEASIBLE,
+        "DualInfeasible": Ended.UNBOUNDED,
+    }.get(str(found.status), Ended.INACCURATE)
+    return Raw(
+        ended=ended,
+        message=f"Clarabel: {found.status} after {found.iterations} iterations",
+        x=np.array(found.x),
+        s=np.array(found.s),
+        z=np.array(found.z),
+        value=float(found.obj_val),
+        bound=float(min(found.obj_val, found.obj_val_dual)),
+    )
+
+
+def _osqp(problem: Canonical, tolerance: float) -> Raw:
+    import osqp
+
+    solver = osqp.OSQP()
+    lower = np.where(np.arange(len(problem.b)) < problem.dims.zero, problem.b, -np.inf)
+    solver.setup(
+        problem.upper, problem.q, sp.csc_matrix(problem.A), lower, problem.b,
+        verbose=False, eps_abs=tolerance, eps_rel=tolerance, eps_prim_inf=1e-8, eps_dual_inf=1e-8,
+        max_iter=200_000, polishing=True, adaptive_rho=True,
+    )  # fmt: skip
+    found = solver.solve(raise_error=False)
+    ended = {"solved": Ended.OPTIMAL, "primal infeasible": Ended.INFEASIBLE, "dual infeasible": Ended.UNBOUNDED}.get(
+        found.info.status, Ended.INACCURATE
+    )
+    x = np.asarray(found.x, np.float64)
+    z = np.asarray(found.y, np.float64)
+    dual = -0.5 * float(x @ (problem.P @ x)) - float(problem.b @ z)
+    value = float(found.info.obj_val)
+    return Raw(
+        ended=ended,
+        message=f"OSQP: {found.info.status} after {found.info.iter} iterations",
+        x=x,
+        s=problem.b - problem.A @ x,
+        z=z,
+        value=value,
+        bound=min(value, dual),
+    )

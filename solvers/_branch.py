@@ -1,0 +1,148 @@
+"""Which sleeves to hold at all: branch and bound over floor-or-zero supports, or a mixed-integer solver.
+
+A sleeve is zero or at least its floor. The convex relaxation lets it be anything from zero to its cap, and its value
+is a lower bound. Where the relaxation puts no sleeve strictly between zero and its floor it is the answer; otherwise
+one such sleeve is either not held or held, two smaller problems. Every support is in one of the leaves, and a leaf is
+cut off only by a bound, so the result is the global optimum to the tolerance (A. H. Land and A. G. Doig, "An automatic
+method of solving discrete programming problems", Econometrica 28 (1960); for semi-continuous variables E. M. L. Beale,
+"Integer programming", 1985, section 3).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import numpy as np
+
+from allocopt.solvers.base import FloatArray
+
+BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
+
+#: Share of the floor below which the relaxation's weight counts as zero, and above which it counts as held.
+DUST = 1e-5
+
+
+class Relaxed(Protocol):
+    """What the search needs of a solution within bounds."""
+
+    @property
+    def w(self) -> FloatArray:
+        """Weights."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """Objective."""
+        ...
+
+    @property
+    def bound(self) -> float:
+        """Lower bound of the objective."""
+        ...
+
+
+#: Minimiser within ``lower <= w <= upper``, or None where there is none.
+Relax = Callable[[FloatArray, FloatArray], Relaxed | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Supported:
+    """Best support found: its bounds, its value, and a lower bound on every support's value."""
+
+    lower: FloatArray
+    upper: FloatArray
+    value: float
+    bound: float
+    nodes: int
+    proved: bool
+
+
+def branch_and_bound(
+    relax: Relax, floors: FloatArray, caps: FloatArray, always: BoolArray, tolerance: float, max_nodes: int
+) -> Supported | None:
+    """Search all supports, best bound first; None if none is feasible.
+
+    Parameters
+    ----------
+    relax : callable
+        Solves the convex problem within bounds.
+    floors, caps : array (n,)
+        Zero caps for sleeves that cannot be held.
+    always : array (n,) of bool
+        Sleeves that must be held.
+    tolerance : float
+        Difference of objectives, relative and absolute, below which two supports count as equal.
+    max_nodes : int
+        Relaxations to solve at most; beyond it the best so far is returned with ``proved=False``.
+    """
+    optional = (caps > 0.0) & ~always & (floors > 0.0)
+    lower = np.where(always, floors, 0.0)
+    order = count()
+    nodes = 0
+    best: Supported | None = None
+    cut = np.inf  # lowest bound among what was cut off, leaves included
+
+    def solve(low: FloatArray, high: FloatArray) -> Relaxed | None:
+        nonlocal nodes
+        nodes += 1
+        return relax(low, high)
+
+    def propose(held: BoolArray) -> None:
+        """Make the best weights on a support the incumbent, if they are better."""
+        nonlocal best
+        low, high = np.where(held, floors, 0.0), np.where(held, caps, 0.0)
+        point = solve(low, high)
+        if point is not None and (best is None or point.value < best.value):
+            best = Supported(low, high, point.value, point.bound, 0, False)
+
+    root = solve(lower, caps)
+    if root is None:
+        return None
+    queue = [(root.bound, next(order), root, lower, caps)]
+    rounded = False
+    while queue:
+        bound, _, point, low, high = heapq.heappop(queue)
+        margin = tolerance * (1.0 + abs(best.value)) if best is not None else 0.0
+        if best is not None and bound >= best.value - margin:
+            cut = min(cut, bound)
+            break  # best first: all that is left is no better
+        if nodes >= max_nodes:
+            cut = min(cut, bound)
+            return None if best is None else _with(best, min(cut, best.bound), nodes, proved=False)
+        undecided = optional & (low == 0.0) & (high > 0.0)
+        w = point.w
+        between = undecided & (w > DUST * floors) & (w < (1.0 - DUST) * floors)
+        held = always | (floors == 0.0) | (low > 0.0) | ((high > 0.0) & (w >= 0.5 * floors))
+        if not between.any():
+            before = best.value if best is not None else np.inf
+            propose(held)
+            # Rounding the dust moved the value by less than the tolerance: the node is solved.
+            if best is not None and min(best.value, before) - bound <= tolerance * (1.0 + abs(bound)) * 10.0:
+                cut = min(cut, bound)
+                continue
+            between = undecided & (w > 0.0) & (w < floors)
+            if not between.any():
+                cut = min(cut, bound)
+                continue
+        elif not rounded or best is None:
+            rounded = True
+            propose(held)
+        distance = np.where(between, np.minimum(w, floors - w), -1.0)
+        i = int(np.argmax(distance))
+        out, into = high.copy(), low.copy()
+        out[i], into[i] = 0.0, floors[i]
+        for new_low, new_high in ((low, out), (into, high)):
+            child = solve(new_low, new_high)
+            if child is not None:
+                heapq.heappush(queue, (max(child.bound, bound), next(order), child, new_low, new_high))
+    if best is None:
+        return None
+    return _with(best, min(cut, best.bound), nodes, proved=True)
+
+
+def _with(best: Supported, bound: float, nodes: int, *, proved: bool) -> Supported:
+    return Supported(best.lower, best.upper, best.value, bound, nodes, proved)

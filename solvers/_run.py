@@ -1,0 +1,323 @@
+"""Run a general program over the dates: one compiled formulation, date after date or spread over processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from allocopt.errors import SolveError
+from allocopt.limits import GRID, Limits
+from allocopt.solvers import _backends
+from allocopt.solvers._branch import Supported, branch_and_bound
+from allocopt.solvers._conflicts import Conflict, Elastic
+from allocopt.solvers._formulation import Formulation, Problem, SolverFailure
+from allocopt.solvers._grid import land
+from allocopt.solvers._mixed_integer import best_support
+from allocopt.solvers.base import Failure, FloatArray, Report, Solution, thread_count
+from allocopt.status import Outcome
+
+if TYPE_CHECKING:
+    from allocopt.containers import Table
+    from allocopt.solvers.program import ConvexProgram
+
+#: Sleeves up to which ``search="auto"`` never turns to a mixed-integer solver.
+NARROW = 14
+
+#: Part of the budget given up where the largest attainable sum, found to the backend's tolerance, cannot be held.
+BACK_OFF = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What every worker needs to know; picklable."""
+
+    program: ConvexProgram
+    desirability: FloatArray
+    caps: FloatArray
+    floors: FloatArray
+    always: np.ndarray[Any, np.dtype[np.bool_]]
+    budget: float
+    dates: pd.Index | None
+    sleeves: pd.Index | None
+    where: tuple[str, ...]
+
+
+@dataclass
+class Answer:
+    """One date's weights and what is known about them."""
+
+    weights: FloatArray
+    invested: float
+    outcome: Outcome
+    attainable: float = np.nan
+    cap_residual: float = np.nan
+    floor_residual: float = np.nan
+    excess: float = np.nan
+    objective: float = np.nan
+    bound: float = np.nan
+    kkt_residual: float = np.nan
+    nodes: int = 0
+    reason: str = ""
+    conflict: Conflict | None = None
+
+
+@dataclass
+class Worker:
+    """A compiled formulation, and the steps that solve one date with it."""
+
+    task: Task
+    formulation: Formulation = field(init=False)
+    elastic: Elastic | None = None
+
+    def __post_init__(self) -> None:
+        task, program = self.task, self.task.program
+        self.formulation = Formulation(
+            program.distance, program.terms, task.desirability.shape, task.dates, task.sleeves,
+            program.spend, program.backend, program.tolerance,
+        )  # fmt: skip
+
+    def solve(self, row: int, previous: FloatArray | None) -> Answer:
+        """Weights of one date; a failure has an outcome that says so, and no weights."""
+        task, program, formulation = self.task, self.task.program, self.formulation
+        d = task.desirability[row]
+        live = d > 0.0
+        able = live | task.always
+        caps = np.where(able, task.caps[row % len(task.caps)], 0.0)
+        floors = np.where(able, task.floors[row % len(task.floors)], 0.0)
+        total = Fraction(task.budget)
+        if program.spend == "most":
+            total = min(total, sum((Fraction(float(c)) for c in caps), Fraction(0)))
+        scaled = d / d.max() if live.any() else d
+        share = scaled / scaled.sum() if live.any() else d
+        dead = task.always & ~live & (floors > 0.0)
+        if program.distance == "kl" and dead.any():
+            reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
+            return self._failed(Outcome.INFEASIBLE, reason, 0)
+        able = able if program.distance == "euclidean" else live
+        nodes = 0
+        try:
+            for attempt in range(3):
+                target = float(total) * share
+                formulation.set_date(row, target, live, float(total), previous)
+                found = self._support(formulation.nearest, floors, caps)
+                if found is not None:
+                    nodes += found.nodes
+                    return self._landed(found, target, floors, caps, live, total, nodes)
+                if program.spend == "free" or attempt == 2:
+                    break
+                if attempt == 0:
+                    formulation.set_date(row, target, live, task.budget, previous)
+                    best = self._largest(floors, caps)
+                    if best is None:
+                        break
+                    total = min(total, best)
+                else:
+                    total -= Fraction(BACK_OFF)
+        except SolverFailure as failure:
+            return self._failed(Outcome.UNSOLVED, str(failure), nodes)
+        if self.elastic is None:
+            self.elastic = Elastic(formulation, program.tolerance)
+        formulation.budget.value = task.budget
+        conflict = self.elastic.explain(floors, caps, live, task.always)
+        if conflict is None:
+            return self._failed(Outcome.UNSOLVED, "no weights were found, and no conflict among the limits", nodes)
+        answer = self._failed(Outcome.INFEASIBLE, str(conflict), nodes)
+        answer.conflict = conflict
+        return answer
+
+    def _failed(self, outcome: Outcome, reason: str, nodes: int) -> Answer:
+        n = self.task.desirability.shape[1]
+        return Answer(np.zeros(n), 0.0, outcome, nodes=nodes, reason=reason)
+
+    def _support(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
+        """Best support of the date whose parameters are set."""
+        program, always = self.task.program, self.task.always
+        problem.load()
+        narrow = len(caps) <= NARROW
+        if program.search == "mixed-integer":
+            return best_support(self.formulation, problem, floors, caps, always, program.tolerance)
+        found = branch_and_bound(problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes)
+        exhausted = found is not None and not found.proved
+        if exhausted and program.search == "auto" and not narrow and program.distance == "euclidean":
+            if _backends.available(_backends.MIXED_INTEGER):
+                return best_support(self.formulation, problem, floors, caps, always, program.tolerance)
+        return found
+
+    def _largest(self, floors: FloatArray, caps: FloatArray) -> Fraction | None:
+        """Largest sum that the limits can hold, or None if they hold nothing."""
+        program, problem = self.task.program, self.formulation.largest
+        problem.load()
+        found = branch_and_bound(
+            problem.solve, floors, caps, self.task.always, program.search_tolerance, program.max_nodes
+        )
+        if found is None:
+            return None
+        point = problem.solve(found.lower, found.upper, polished=True)
+        assert point is not None
+        return max(Fraction(0), Fraction(float(point.w.sum())))
+
+    def _landed(
+        self, found: Supported, target: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
+        total: Fraction, nodes: int,
+    ) -> Answer:  # fmt: skip
+        program, formulation = self.task.program, self.formulation
+        point = formulation.nearest.solve(found.lower, found.upper, polished=True)
+        if point is None:
+            raise SolverFailure("the best support is infeasible when solved again")
+        point = formulation.refined(point, found.lower, found.upper)
+        held = found.upper > 0.0
+        at_upper = held & point.at_upper & ~point.at_lower
+        at_lower = held & point.at_lower
+        w = np.where(at_upper, caps, np.where(at_lower, found.lower, point.w))
+        spent = total if program.spend == "most" or point.w.sum() >= float(total) - 1e-9 else None
+        weights, invested = land(w, found.lower, caps, held, held & ~at_upper & ~at_lower, spent)
+        objective = formulation.objective_value(weights, target)
+        # The search's gap is a difference of canonical values; the constants that those leave out cancel in it.
+        gap = max(found.value - found.bound, 0.0) + max(point.value - found.value, 0.0)
+        return Answer(
+            weights=weights,
+            invested=invested,
+            outcome=self._outcome(weights, invested, caps, live, proved=found.proved),
+            cap_residual=float(np.max(weights - caps, initial=0.0)),
+            floor_residual=float(np.max(np.where(weights > 0.0, floors - weights, 0.0), initial=0.0)),
+            attainable=float(total) if spent is not None else invested,
+            excess=formulation.excess(weights),
+            objective=objective,
+            bound=objective - gap,
+            kkt_residual=point.kkt_residual,
+            nodes=nodes,
+        )
+
+    def _outcome(self, weights: FloatArray, invested: float, caps: FloatArray, live: Any, *, proved: bool) -> Outcome:
+        if not proved:
+            return Outcome.UNPROVED
+        if not (live | self.task.always).any():
+            return Outcome.EMPTY
+        short = self.task.budget - invested
+        if short == 0.0:
+            return Outcome.FULL
+        if short < (len(weights) + 1) / GRID:
+            return Outcome.ROUNDED
+        held = weights > 0.0
+        if (weights[held] >= caps[held] - 1.0 / GRID).all() and held[live].all():
+            return Outcome.CAPPED
+        return Outcome.LIMITED
+
+
+def solve_program(
+    program: ConvexProgram, table: Table, desirability: FloatArray, caps: FloatArray, floors: FloatArray,
+    always: Any, limits: Limits, out: Solution,
+) -> Report:  # fmt: skip
+    """Solve every date into ``out``."""
+    dates, n = desirability.shape
+    where = tuple("the date" if table.single else table.date_name(row) for row in range(dates))
+    task = Task(program, desirability, caps, floors, always, limits.budget, table.dates, table.sleeves, where)
+    previous = None if program.previous is None else program.previous.first(n, table.sleeves)
+    returns = None if program.previous is None else program.previous.table((dates, n), table.dates, table.sleeves)
+    report = Report.empty("", dates)
+    failures: list[Failure] = []
+    name = ""
+    workers = thread_count(program.n_jobs)
+    if program.sequential or workers == 1 or dates < 2 * workers:
+        answers = _in_sequence(task, previous, returns, out)
+    else:
+        answers = _in_parallel(task, workers)
+    with _bar(dates, program.progress) as step:
+        for row, answer, backend in answers:
+            name = backend or name
+            if answer.reason:
+                conflict = answer.conflict
+                failure = Failure(
+                    row, where[row], answer.reason, conflict.limits if conflict else (),
+                    conflict.relaxation if conflict else {}, program.on_failure,
+                )  # fmt: skip
+                if program.on_failure == "raise":
+                    raise SolveError(
+                        answer.reason,
+                        where=where[row],
+                        remedy='relax a limit, or pass on_failure="previous" or "cash" to go on',
+                        failure=failure,
+                    )
+                failures.append(failure)
+            out.weights[row] = answer.weights
+            out.invested[row] = answer.invested
+            out.outcome[row] = answer.outcome.code
+            report.attainable[row] = answer.attainable
+            report.cap_residual[row] = answer.cap_residual
+            report.floor_residual[row] = answer.floor_residual
+            report.excess[row] = answer.excess
+            report.objective[row] = answer.objective
+            report.bound[row] = answer.bound
+            report.kkt_residual[row] = answer.kkt_residual
+            report.nodes[row] = answer.nodes
+            step()
+    route = ", ".join(part for part in ("cvxpy", name, _search_name(program, floors)) if part)
+    return replace(report, route=route, failures=tuple(failures))
+
+
+def _search_name(program: ConvexProgram, floors: FloatArray) -> str:
+    if not (floors > 0.0).any():
+        return ""
+    return "mixed-integer" if program.search == "mixed-integer" else "branch and bound"
+
+
+def _in_sequence(
+    task: Task, previous: FloatArray | None, returns: FloatArray | None, out: Solution
+) -> Iterator[tuple[int, Answer, str]]:
+    """One date after the other, each knowing what the one before holds."""
+    worker = Worker(task)
+    dates, n = task.desirability.shape
+    held = np.zeros(n) if previous is None else previous
+    for row in range(dates):
+        if returns is not None:
+            held = drift(held, returns[row])
+        answer = worker.solve(row, None if previous is None else held)
+        if answer.reason and task.program.on_failure == "previous":
+            answer.weights, answer.invested = held, float(held.sum())
+        held = answer.weights
+        yield row, answer, worker.formulation.nearest.name
+
+
+def drift(weights: FloatArray, returns: FloatArray) -> FloatArray:
+    """Weights after one period of ``returns`` without trading; cash earns nothing."""
+    grown: FloatArray = weights * (1.0 + returns) / (1.0 + float(weights @ returns))
+    return grown
+
+
+def _in_parallel(task: Task, workers: int) -> Iterator[tuple[int, Answer, str]]:
+    """Independent dates in processes, several chunks for each, in the order of the dates."""
+    from joblib import Parallel, delayed
+
+    dates = len(task.desirability)
+    chunks = np.array_split(np.arange(dates), min(dates, 4 * workers))
+    solved = Parallel(n_jobs=workers, return_as="generator")(delayed(_solve_rows)(task, rows) for rows in chunks)
+    for chunk in solved:
+        yield from chunk
+
+
+def _solve_rows(task: Task, rows: Any) -> list[tuple[int, Answer, str]]:
+    worker = Worker(task)
+    found = []
+    for row in rows.tolist():
+        answer = worker.solve(row, None)
+        found.append((row, answer, worker.formulation.nearest.name))
+        if answer.reason and task.program.on_failure == "raise":
+            break  # the run ends here
+    return found
+
+
+@contextmanager
+def _bar(dates: int, shown: bool) -> Iterator[Callable[[], object]]:
+    if not shown:
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=dates, unit="date", desc="program") as bar:
+        yield lambda: bar.update(1)

@@ -1,0 +1,220 @@
+"""The general convex program: distance to the target, plus whatever terms the problem has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from allocopt.errors import InputError, SpecificationError
+from allocopt.limits import Limits
+from allocopt.solvers.base import Distance, FloatArray, Report, Solution, check_distance, check_n_jobs
+from allocopt.solvers.projection import Projection
+from allocopt.solvers.terms.base import Term
+from allocopt.solvers.terms.sleeves import SleeveLimits
+from allocopt.solvers.terms.trading import CostPenalty, PreviousWeights
+
+if TYPE_CHECKING:
+    from allocopt.containers import Table
+
+Route = Literal["auto", "cvxpy"]
+OnFailure = Literal["raise", "previous", "cash"]
+Spend = Literal["most", "free"]
+Search = Literal["auto", "enumerate", "mixed-integer"]
+Backend = Literal["auto", "clarabel", "osqp"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "route": ("auto", "cvxpy"),
+    "on_failure": ("raise", "previous", "cash"),
+    "spend": ("most", "free"),
+    "search": ("auto", "enumerate", "mixed-integer"),
+    "backend": ("auto", "clarabel", "osqp"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ConvexProgram:
+    """Nearest weights to the proportional target under cap, floor-or-zero, budget and any convex terms.
+
+    For each date: among all weights that are zero or between floor and cap on live sleeves, keep the limits of every
+    term and sum to the largest attainable budget ``b*``, find those with the least
+    ``D(w, t) + sum of the terms' objectives``, where ``t = b* d / sum(d)``. A support (which sleeves are held at all)
+    is found by branch and bound or by a mixed-integer solver, with a proof; then the convex problem on it is solved,
+    polished, and landed on the grid of multiples of 2**-53, where cap, floor and budget hold by plain comparison.
+
+    Parameters
+    ----------
+    distance : {"euclidean", "kl"}, default "euclidean"
+        ``1/2 ||w - t||**2``, or the relative entropy ``sum w log(w / t) - w + t``.
+    terms : sequence of Term
+        Objects of `allocopt.solvers.terms`: sleeve, group, exposure, turnover and volatility limits, penalties for
+        risk and cost, own ones.
+    previous : PreviousWeights, optional
+        What is held before the first date, drifting or not. Needed by terms that refer to it; makes dates sequential.
+    spend : {"most", "free"}, default "most"
+        Whether the sum of weights is the largest that all limits can hold (cash only where it is forced), or any sum
+        up to the budget, whichever is best for the objective, with ``t = budget d / sum(d)``.
+    on_failure : {"raise", "previous", "cash"}, default "raise"
+        What a date that has no solution does: raise SolveError, hold what was held before (drifted; all cash on the
+        first date), or hold nothing. It is listed in `Allocation.failures` in any case.
+    route : {"auto", "cvxpy"}, default "auto"
+        "auto" leaves problems with a one-dimensional dual to the compiled kernels: none of the terms but sleeve limits
+        and a proportional cost. The route is shown in `Allocation.route`.
+    search : {"auto", "enumerate", "mixed-integer"}, default "auto"
+        How supports are found: by branch and bound on the convex relaxation, which needs no other solver, or by an
+        installed mixed-integer solver. "auto" takes the first up to 14 sleeves and up to ``max_nodes``, then the
+        second where one is installed (SCIP comes with the extra ``mip``) and can state the problem.
+    backend : {"auto", "clarabel", "osqp"}, default "auto"
+        Continuous solver. "auto" is Clarabel, but OSQP for quadratic programs of 2,000 variables or more.
+    tolerance : float, default 1e-9
+        Of the backend: duality gap and feasibility, before polishing.
+    search_tolerance : float, default 1e-10
+        Difference of objectives below which two supports count as equal, absolute and relative to ``1 + objective``.
+    max_nodes : int, default 5000
+        Convex problems that branch and bound may solve for a date.
+    n_jobs : int, default 1
+        Processes over which dates are spread where they are independent; -1 for one a processor.
+    progress : bool, default False
+        Whether a progress bar is drawn on standard error.
+
+    Raises
+    ------
+    SpecificationError
+        For settings out of range, or a term that needs previous weights where none are given.
+
+    References
+    ----------
+    S. Boyd and L. Vandenberghe, "Convex Optimization" (2004), chapter 4; docs/programs.md.
+
+    Examples
+    --------
+    >>> import allocopt
+    >>> from allocopt.solvers import ConvexProgram, GroupLimits
+    >>> program = ConvexProgram(terms=(GroupLimits({"tech": ["XLK", "XLC"]}, upper=0.4),))
+    >>> scores = {"XLK": 4.0, "XLC": 3.0, "XLP": 1.5, "XLU": 1.5}
+    >>> result = allocopt.allocate(scores, solver=program)
+    >>> {sleeve: round(weight, 3) for sleeve, weight in result.weights.items()}
+    {'XLK': 0.25, 'XLC': 0.15, 'XLP': 0.3, 'XLU': 0.3}
+    >>> result.route
+    'cvxpy, clarabel, branch and bound'
+    """
+
+    distance: Distance = "euclidean"
+    terms: tuple[Term, ...] = ()
+    previous: PreviousWeights | None = None
+    spend: Spend = "most"
+    on_failure: OnFailure = "raise"
+    route: Route = "auto"
+    search: Search = "auto"
+    backend: Backend = "auto"
+    tolerance: float = 1e-9
+    search_tolerance: float = 1e-10
+    max_nodes: int = 5_000
+    n_jobs: int = 1
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        check_distance(self.distance)
+        check_n_jobs(self.n_jobs)
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise SpecificationError(
+                    f"unknown {name}", value=getattr(self, name), remedy=f"use one of {', '.join(choices)}"
+                )
+        for name in ("tolerance", "search_tolerance"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-14 <= value <= 1e-3:
+                raise SpecificationError(f"{name} is outside [1e-14, 1e-3]", value=value, remedy="give 1e-9 or so")
+        if isinstance(self.max_nodes, bool) or not isinstance(self.max_nodes, int) or self.max_nodes < 1:
+            raise SpecificationError("max_nodes is not a positive int", value=self.max_nodes, remedy="give 1 or more")
+        object.__setattr__(self, "terms", tuple(self.terms) if isinstance(self.terms, (list, tuple)) else (self.terms,))
+        for term in self.terms:
+            if isinstance(term, type) or not isinstance(term, Term):
+                raise SpecificationError("not a term", value=term, remedy="use objects of allocopt.solvers.terms")
+            if term.needs_previous and self.previous is None:
+                raise SpecificationError(
+                    "a term refers to the previous weights, and none are given",
+                    value=type(term).__name__,
+                    remedy="pass previous=PreviousWeights(...); PreviousWeights() starts in cash",
+                )
+
+    @property
+    def label(self) -> str:
+        """Route or program, and the distance where it is not the Euclidean one."""
+        name = "program" if self.terms else ("cvxpy" if self.route == "cvxpy" else "auto")
+        return name if self.distance == "euclidean" else f"{name}-{self.distance}"
+
+    @property
+    def sequential(self) -> bool:
+        """Whether a date needs the weights of the date before."""
+        return self.previous is not None or self.on_failure == "previous"
+
+    def solve_table(self, table: Table, limits: Limits, exclude_missing: bool, out: Solution) -> Report | None:
+        """Fill ``out`` for all dates; see `allocopt.solvers.base.TableSolver`."""
+        if self.route == "auto" and not self.terms and self.spend == "most":
+            return None  # the plain projection
+        desirability = self._read(table, exclude_missing, out)
+        caps, floors, always = self._bounds(table, limits)
+        if self.route == "auto" and self._rates(table) is not None:
+            from allocopt.solvers._separable_run import solve_program
+        else:
+            from allocopt.solvers._run import solve_program
+        return solve_program(self, table, desirability, caps, floors, always, limits, out)
+
+    @property
+    def plain(self) -> Projection:
+        """The projection that a program without terms is."""
+        return Projection(self.distance)
+
+    def _read(self, table: Table, exclude_missing: bool, out: Solution) -> FloatArray:
+        """Desirability with zero for what is excluded; counts live and excluded sleeves."""
+        values = table.block(0, table.shape[0])
+        missing = np.isnan(values)
+        if exclude_missing:
+            values = np.where(missing, 0.0, values)
+        wrong = ~((values >= 0.0) & (values < np.inf))
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0].tolist()
+            raise bad_value(float(values[row, column]), table.where(row, column))
+        out.excluded[:] = missing.sum(axis=1)
+        out.live[:] = (values > 0.0).sum(axis=1)
+        return values
+
+    def _bounds(self, table: Table, limits: Limits) -> tuple[FloatArray, FloatArray, np.ndarray]:
+        n = table.shape[1]
+        caps, floors = np.full((1, n), limits.cap), np.full((1, n), limits.floor)
+        always = np.zeros(n, bool)
+        for term in self.terms:
+            if isinstance(term, SleeveLimits):
+                caps, floors, held = term.bounds(caps, floors, table.dates, table.shape[0], table.sleeves)
+                always = always | held
+        return caps, floors, always
+
+    def _rates(self, table: Table) -> FloatArray | None:
+        """Cost per unit traded in units of the objective, if no term needs more than that; else None."""
+        from allocopt.costs import ProportionalCost
+
+        rates = np.zeros(table.shape[1])
+        for term in self.terms:
+            if isinstance(term, CostPenalty) and isinstance(term.cost, ProportionalCost):
+                rates += term.aversion * term.cost.rates(table.shape[1], table.sleeves)
+            elif not isinstance(term, SleeveLimits):
+                return None
+        return rates if self.spend == "most" else None
+
+
+def bad_value(value: float, where: str) -> InputError:
+    """Error for a value that is no desirability."""
+    if np.isnan(value):
+        return InputError(
+            "desirability is missing",
+            where=where,
+            value=value,
+            remedy='fill it, or pass missing="exclude" to hold none',
+        )
+    if value < 0.0:
+        return InputError(
+            "desirability is negative", where=where, value=value, remedy="score from 0 up; 0 means not live"
+        )
+    return InputError("desirability is infinite", where=where, value=value, remedy="give a finite number")
