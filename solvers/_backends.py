@@ -6,16 +6,18 @@ nonnegative, second-order, exponential, power.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from allocopt.errors import SpecificationError
 from allocopt.solvers.base import FloatArray
+
+IntArray = npt.NDArray[np.int64]
 
 #: Continuous solvers, and the module that each needs.
 CONTINUOUS = {"clarabel": "clarabel", "osqp": "osqp"}
@@ -26,8 +28,11 @@ MIXED_INTEGER = {"GUROBI": "gurobipy", "MOSEK": "mosek", "XPRESS": "xpress", "CP
 #: Variables from which a problem without cones is left to OSQP by ``backend="auto"``.
 LARGE = 2_000
 
-#: Tightest tolerance that exponential and power cones are solved to.
-LEAST_EXPONENTIAL = 1e-8
+#: Tolerances that exponential and power cones are solved to: steps towards them stall nearer to the boundary.
+NONSYMMETRIC = (1e-8, 1e-7, 1e-6)
+
+#: Factors on the tolerance that the final solve of a problem with second-order cones tries before 1.
+TIGHTER = (1e-4, 1e-2, 1e-1)
 
 
 class Ended(Enum):
@@ -39,21 +44,52 @@ class Ended(Enum):
     INACCURATE = "inaccurate"
 
 
+@dataclass(frozen=True)
+class Cones:
+    """Rows of equalities, rows of inequalities, then sizes of second-order cones and counts or powers of the others."""
+
+    zero: int
+    nonneg: int
+    soc: tuple[int, ...]
+    psd: tuple[int, ...]
+    exp: int
+    p3d: tuple[float, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Canonical:
-    """One date's problem in the solvers' form; ``upper`` is the upper triangle of ``P``, ``dims`` counts rows a cone."""
+    """One date's problem in the solvers' form; ``upper`` is the upper triangle of ``P``."""
 
     P: sp.csc_matrix
     upper: sp.csc_matrix
     q: FloatArray
     A: sp.csc_matrix
     b: FloatArray
-    dims: Any
+    dims: Cones
 
     @property
     def linear(self) -> bool:
         """Whether there are only equalities and inequalities."""
-        return bool(self.dims.zero + self.dims.nonneg == len(self.b))
+        return self.dims.zero + self.dims.nonneg == len(self.b)
+
+    def without(self, columns: IntArray, values: FloatArray, rows: IntArray) -> Canonical:
+        """Substitute ``values`` for the variables in ``columns``, and leave out inequalities ``rows``.
+
+        An interior-point method needs an interior, which a variable between two equal bounds does not leave.
+        """
+        kept_columns = np.ones(len(self.q), bool)
+        kept_columns[columns] = False
+        kept_rows = np.ones(len(self.b), bool)
+        kept_rows[rows] = False
+        P = self.P[:, kept_columns][kept_columns]
+        return Canonical(
+            P=P,
+            upper=sp.triu(P, format="csc"),
+            q=self.q[kept_columns] + self.P[:, columns][kept_columns] @ values,
+            A=self.A[:, kept_columns][kept_rows],
+            b=(self.b - self.A[:, columns] @ values)[kept_rows],
+            dims=replace(self.dims, nonneg=self.dims.nonneg - len(rows)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +126,20 @@ def choose(backend: str, problem: Canonical) -> str:
     return backend
 
 
+def tolerances(problem: Canonical, tolerance: float, *, final: bool) -> tuple[float, ...]:
+    """Tolerances to try in turn until one is met.
+
+    Without cones the answer is polished, and one is enough. Second-order cones have no active set to polish on, so the
+    final solve asks for more digits first. With the relative entropy the value may be less accurate than asked for,
+    which shows in the certificate's gap; the weights are refined afterwards.
+    """
+    if problem.linear:
+        return (tolerance,)
+    if problem.dims.exp or problem.dims.p3d:
+        return tuple(max(tolerance, least) for least in NONSYMMETRIC)
+    return (*(factor * tolerance for factor in TIGHTER), tolerance) if final else (tolerance,)
+
+
 def solve(problem: Canonical, backend: str, tolerance: float) -> Raw:
     """Solve with a named backend."""
     return _osqp(problem, tolerance) if backend == "osqp" else _clarabel(problem, tolerance)
@@ -99,8 +149,6 @@ def _clarabel(problem: Canonical, tolerance: float) -> Raw:
     import clarabel
 
     dims = problem.dims
-    if dims.exp or dims.p3d:  # the nonsymmetric cones' steps stall nearer to the boundary than 1e-8
-        tolerance = max(tolerance, LEAST_EXPONENTIAL)
     cones = [clarabel.ZeroConeT(dims.zero)] if dims.zero else []
     cones += [clarabel.NonnegativeConeT(dims.nonneg)] if dims.nonneg else []
     cones += [clarabel.SecondOrderConeT(size) for size in dims.soc]

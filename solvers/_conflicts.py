@@ -38,15 +38,16 @@ class Conflict:
     limits : tuple of str
         An irreducible set: without any one of them the others can be kept.
     relaxation : dict of str to float
-        The limits that give way, and by how much in their own unit, when as little as possible is given in all.
+        For each of them by how much it would have to give in its own unit, if it alone gave; without those that
+        cannot mend the date alone.
     """
 
     limits: tuple[str, ...]
     relaxation: dict[str, float]
 
     def __str__(self) -> str:
-        give = ", ".join(f"{name} by {amount:.4g}" for name, amount in self.relaxation.items())
-        return f"no weights keep all of: {'; '.join(self.limits)}" + (f". Enough would be: {give}" if give else "")
+        give = "; or ".join(f"{name} by {amount:.4g}" for name, amount in self.relaxation.items())
+        return f"no weights keep all of: {'; '.join(self.limits)}" + (f". Enough to relax: {give}" if give else "")
 
 
 class Elastic:
@@ -73,7 +74,7 @@ class Elastic:
         self._compiled = Problem(self._problem, w, formulation.lower, formulation.upper, "clarabel", tolerance)
 
     def explain(self, floors: FloatArray, caps: FloatArray, live: Any, always: Any) -> Conflict | None:
-        """The conflict of the date whose parameters are set, or None if the limits turn out to be feasible."""
+        """Find the conflict of the date whose parameters are set; None if the limits turn out to be feasible."""
         n = self._formulation.shape[1]
         self._caps.value, self._floors.value = caps, np.where(always, floors, 0.0)
         labels = self._formulation.sleeves
@@ -97,7 +98,6 @@ class Elastic:
         relaxation = self._least(np.ones(len(names)), np.full(len(names), ANYTHING), optional)
         if relaxation is None or relaxation.max() <= NOTHING:
             return None
-        give = {names[k]: float(relaxation[k]) for k in np.flatnonzero(relaxation > NOTHING)}
         members: list[int] = []
         slack: FloatArray | None = relaxation
         most = np.full(len(names), ANYTHING)
@@ -117,6 +117,12 @@ class Elastic:
             found_slack = self._least(weights, np.full(len(names), ANYTHING), optional)
             if found_slack is not None and found_slack[rest].max() > NOTHING:
                 members = rest
+        give = {}
+        for k in sorted(members):
+            only = np.arange(len(names)) == k
+            alone = self._least(np.where(only, 1.0, 0.0), np.where(only, ANYTHING, 0.0), optional)
+            if alone is not None:
+                give[names[k]] = float(alone[k])
         rule = ("every sleeve is zero or at least its floor",) if integer else ()
         return Conflict(tuple(names[k] for k in sorted(members)) + rule, give)
 

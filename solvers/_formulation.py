@@ -19,14 +19,10 @@ import scipy.sparse as sp
 
 from allocopt.errors import SpecificationError
 from allocopt.solvers import _backends
-from allocopt.solvers._backends import Canonical, Ended
+from allocopt.solvers._backends import Canonical, Cones, Ended, Raw
 from allocopt.solvers._polish import polish, residual
 from allocopt.solvers.base import Distance, FloatArray
 from allocopt.solvers.terms.base import Limit, Term
-
-
-#: Factors on the tolerance that the final solve of a problem with cones tries first.
-TIGHTER = (1e-4, 1e-2, 1e-1)
 
 #: Quadratic models after which the relative entropy is taken to have converged (it does in two or three).
 NEWTON_STEPS = 6
@@ -54,7 +50,8 @@ class Problem:
     Parameters
     ----------
     problem : cvxpy Problem
-        In which ``lower`` and ``upper`` occur only as ``w >= lower`` and ``w <= upper``.
+        In which ``lower`` and ``upper`` occur only as ``w >= lower`` and ``w <= upper``, and ``dead``, if given, only
+        as ``w + dead`` in the entropy: one where the upper bound is zero, to keep the logarithm finite.
     """
 
     def __init__(
@@ -65,10 +62,11 @@ class Problem:
         upper: cp.Parameter,
         backend: str,
         tolerance: float,
+        dead: cp.Parameter | None = None,
     ) -> None:
-        self._problem, self._w, self._lower, self._upper = problem, w, lower, upper
+        self._problem, self._w, self._lower, self._upper, self._dead = problem, w, lower, upper, dead
         self._backend, self._tolerance = backend, tolerance
-        self._rows: tuple[Any, Any] | None = None
+        self._rows: tuple[Any, ...] | None = None
         self._columns = slice(0, 0)
         self.name = ""
 
@@ -84,14 +82,15 @@ class Problem:
         self._upper.value = np.zeros(n)
         self._now = self._canonical()
         if self._rows is None:
-            self._rows = (self._find(self._lower, -1.0), self._find(self._upper, 1.0))
+            rows = (self._find(self._lower, -1.0), self._find(self._upper, 1.0))
+            self._rows = rows if self._dead is None else (*rows, self._find(self._dead, 1.0))
             self.name = _backends.choose(self._backend, self._now)
 
     def _canonical(self) -> Canonical:
         data, _, _ = self._problem.get_problem_data(cp.CLARABEL)
         start = data["param_prob"].var_id_to_col[self._w.id]
         self._columns = slice(start, start + self._w.shape[0])
-        size = len(data["c"])
+        size, dims = len(data["c"]), data["dims"]
         P = sp.csc_matrix(data["P"]) if "P" in data else sp.csc_matrix((size, size))
         return Canonical(
             P=P,
@@ -99,16 +98,17 @@ class Problem:
             q=data["c"],
             A=sp.csc_matrix(data["A"]),
             b=np.array(data["b"]),
-            dims=data["dims"],
+            dims=Cones(dims.zero, dims.nonneg, tuple(dims.soc), tuple(dims.psd), dims.exp, tuple(dims.p3d)),
         )
 
     def _find(self, parameter: cp.Parameter, sign: float) -> Any:
         """Rows of the right-hand side that hold ``sign`` times the entries of ``parameter``, found by changing it."""
         n = parameter.shape[0]
         probe = np.arange(1.0, n + 1.0)
-        parameter.value = probe
+        before = parameter.value
+        parameter.value = before + probe
         change = sign * (self._canonical().b - self._now.b)
-        parameter.value = np.zeros(n)
+        parameter.value = before
         rows = np.flatnonzero(change)
         order = np.argsort(change[rows])
         if len(rows) != n or not np.allclose(change[rows][order], probe):
@@ -116,11 +116,13 @@ class Problem:
         return rows[order]
 
     def within(self, lower: FloatArray, upper: FloatArray) -> Canonical:
-        """The canonical problem of the loaded date with these bounds."""
+        """Give the canonical problem of the loaded date these bounds."""
         assert self._rows is not None
         b = self._now.b.copy()
         b[self._rows[0]] = -lower
         b[self._rows[1]] = upper
+        if self._dead is not None:
+            b[self._rows[2]] = np.where(upper > 0.0, 0.0, 1.0)
         return replace(self._now, b=b)
 
     def solve(self, lower: FloatArray, upper: FloatArray, *, polished: bool = False) -> Point | None:
@@ -132,10 +134,8 @@ class Problem:
             If the backend says anything but solved or infeasible.
         """
         canonical = self.within(lower, upper)
-        # Cones have no active set to polish on: ask for more digits first, and take the most that is delivered.
-        tighter = TIGHTER if polished and not canonical.linear else ()
-        for factor in (*tighter, 1.0):
-            raw = _backends.solve(canonical, self.name, factor * self._tolerance)
+        for tolerance in _backends.tolerances(canonical, self._tolerance, final=polished):
+            raw = self._raw(canonical, lower, upper, tolerance)
             if raw.ended is not Ended.INACCURATE:
                 break
         if raw.ended is Ended.INFEASIBLE:
@@ -145,7 +145,7 @@ class Problem:
         if polished:
             raw = polish(canonical, raw)
         assert self._rows is not None
-        low, high = self._rows
+        low, high = self._rows[:2]
         return Point(
             w=raw.x[self._columns],
             value=raw.value,
@@ -153,6 +153,32 @@ class Problem:
             kkt_residual=residual(canonical, raw.x, raw.z) if canonical.linear else abs(raw.value - raw.bound),
             at_lower=raw.z[low] > raw.s[low],
             at_upper=raw.z[high] > raw.s[high],
+        )
+
+    def _raw(self, canonical: Canonical, lower: FloatArray, upper: FloatArray, tolerance: float) -> Raw:
+        """Solve; where there are cones, without the weights whose bounds are equal."""
+        fixed = np.flatnonzero(lower == upper)
+        if canonical.linear or len(fixed) == 0:
+            return _backends.solve(canonical, self.name, tolerance)
+        assert self._rows is not None
+        low, high = self._rows[0][fixed], self._rows[1][fixed]
+        columns = fixed + self._columns.start
+        values = lower[fixed]
+        raw = _backends.solve(canonical.without(columns, values, np.concatenate([low, high])), self.name, tolerance)
+        if raw.ended is not Ended.OPTIMAL:
+            return raw
+        x = np.zeros(len(canonical.q))
+        x[np.delete(np.arange(len(x)), columns)] = raw.x
+        x[columns] = values
+        z = np.zeros(len(canonical.b))
+        z[np.delete(np.arange(len(z)), np.concatenate([low, high]))] = raw.z
+        slope = (canonical.P @ x + canonical.q + canonical.A.T @ z)[columns]
+        z[low], z[high] = np.maximum(slope, 0.0), np.maximum(-slope, 0.0)
+        constant = float(canonical.q[columns] @ values) + 0.5 * float(
+            values @ (canonical.P[columns][:, columns] @ values)
+        )
+        return replace(
+            raw, x=x, z=z, s=canonical.b - canonical.A @ x, value=raw.value + constant, bound=raw.bound + constant
         )
 
 
@@ -207,7 +233,6 @@ class Formulation:
         if self._distance == "euclidean":
             distance = 0.5 * cp.sum_squares(w) - self._target @ w
         else:
-            # Where a sleeve is not live, one is added to its weight of zero, to keep the logarithm finite.
             distance = -cp.sum(cp.entr(w + self._dead)) - self._target @ w - cp.sum(w)
         return sum(self._objectives, distance)
 
@@ -218,7 +243,8 @@ class Formulation:
     def _compile(self, objective: cp.Expression, *more: cp.Constraint) -> Problem:
         w = self.weights
         problem = cp.Problem(cp.Minimize(objective), [w >= self.lower, w <= self.upper, *more, *self._hard])
-        return Problem(problem, w, self.lower, self.upper, self._backend, self._tolerance)
+        dead = self._dead if any(parameter is self._dead for parameter in problem.parameters()) else None
+        return Problem(problem, w, self.lower, self.upper, self._backend, self._tolerance, dead)
 
     @cached_property
     def nearest(self) -> Problem:
@@ -265,7 +291,7 @@ class Formulation:
         return self._compile(-total, total <= self.budget)
 
     def mixed_integer(self, floors: FloatArray, always: Any) -> tuple[cp.Problem, cp.Variable]:
-        """The program with a binary variable for each sleeve: held or not."""
+        """Write the program with a binary variable for each sleeve: held or not."""
         w, total = self.weights, cp.sum(self.weights)
         held = cp.Variable(self.shape[1], boolean=True)
         constraints = [

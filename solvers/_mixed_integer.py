@@ -21,7 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def best_support(
-    formulation: Formulation, problem: Problem, floors: FloatArray, caps: FloatArray, always: Any, tolerance: float
+    formulation: Formulation, problem: Problem, floors: FloatArray, caps: FloatArray, always: Any
 ) -> Supported | None:
     """Support of the optimum for the date whose parameters are set; None if there are no feasible weights.
 

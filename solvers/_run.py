@@ -13,7 +13,7 @@ import pandas as pd
 
 from allocopt.errors import SolveError
 from allocopt.limits import GRID, Limits
-from allocopt.solvers import _backends
+from allocopt.solvers._backends import MIXED_INTEGER, available
 from allocopt.solvers._branch import Supported, branch_and_bound
 from allocopt.solvers._conflicts import Conflict, Elastic
 from allocopt.solvers._formulation import Formulation, Problem, SolverFailure
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 #: Sleeves up to which ``search="auto"`` never turns to a mixed-integer solver.
 NARROW = 14
 
-#: Part of the budget given up where the largest attainable sum, found to the backend's tolerance, cannot be held.
-BACK_OFF = 1e-9
+#: Parts of capital given up in turn, until the largest attainable sum, found to the backend's tolerance, can be held.
+BACK_OFF = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,42 +98,61 @@ class Worker:
         dead = task.always & ~live & (floors > 0.0)
         if program.distance == "kl" and dead.any():
             reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
-            return self._failed(Outcome.INFEASIBLE, reason, 0)
-        able = able if program.distance == "euclidean" else live
-        nodes = 0
+            return self._failed(Outcome.INFEASIBLE, reason)
         try:
-            for attempt in range(3):
-                target = float(total) * share
-                formulation.set_date(row, target, live, float(total), previous)
-                found = self._support(formulation.nearest, floors, caps)
-                if found is not None:
-                    nodes += found.nodes
-                    return self._landed(found, target, floors, caps, live, total, nodes)
-                if program.spend == "free" or attempt == 2:
-                    break
-                if attempt == 0:
-                    formulation.set_date(row, target, live, task.budget, previous)
-                    best = self._largest(floors, caps)
-                    if best is None:
-                        break
-                    total = min(total, best)
-                else:
-                    total -= Fraction(BACK_OFF)
+            answer = self._at(total, row, share, floors, caps, live, previous)
+            if answer is None and program.spend == "most":
+                formulation.set_date(row, float(total) * share, live, task.budget, previous)
+                best = self._largest(floors, caps)
+                answer = None if best is None else self._at_most(best, row, share, floors, caps, live, previous)
         except SolverFailure as failure:
-            return self._failed(Outcome.UNSOLVED, str(failure), nodes)
+            return self._failed(Outcome.UNSOLVED, str(failure))
+        if answer is not None:
+            return answer
         if self.elastic is None:
             self.elastic = Elastic(formulation, program.tolerance)
         formulation.budget.value = task.budget
         conflict = self.elastic.explain(floors, caps, live, task.always)
         if conflict is None:
-            return self._failed(Outcome.UNSOLVED, "no weights were found, and no conflict among the limits", nodes)
-        answer = self._failed(Outcome.INFEASIBLE, str(conflict), nodes)
+            return self._failed(Outcome.UNSOLVED, "no weights were found, and no conflict among the limits")
+        answer = self._failed(Outcome.INFEASIBLE, str(conflict))
         answer.conflict = conflict
         return answer
 
-    def _failed(self, outcome: Outcome, reason: str, nodes: int) -> Answer:
-        n = self.task.desirability.shape[1]
-        return Answer(np.zeros(n), 0.0, outcome, nodes=nodes, reason=reason)
+    def _failed(self, outcome: Outcome, reason: str) -> Answer:
+        return Answer(np.zeros(self.task.desirability.shape[1]), 0.0, outcome, reason=reason)
+
+    def _at(
+        self, total: Fraction, row: int, share: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
+        previous: FloatArray | None,
+    ) -> Answer | None:  # fmt: skip
+        """Best weights with this sum (``spend="free"``: up to it), or None where there are none."""
+        target = float(total) * share
+        self.formulation.set_date(row, target, live, float(total), previous)
+        found = self._support(self.formulation.nearest, floors, caps)
+        return None if found is None else self._landed(found, target, floors, caps, live, total)
+
+    def _at_most(
+        self, best: Fraction, row: int, share: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
+        previous: FloatArray | None,
+    ) -> Answer | None:  # fmt: skip
+        """Best weights whose sum is the largest that the limits hold, to the accuracy that it is known with.
+
+        At the largest sum that a cone holds a single point is feasible, and no interior-point method ends well.
+        """
+        failure: SolverFailure | None = None
+        for back_off in BACK_OFF:
+            try:
+                answer = self._at(max(best - Fraction(back_off), Fraction(0)), row, share, floors, caps, live, previous)
+            except SolverFailure as error:
+                failure = error
+                continue
+            if answer is not None:
+                answer.attainable = float(best)
+                return answer
+        if failure is not None:
+            raise failure
+        return None
 
     def _support(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
         """Best support of the date whose parameters are set."""
@@ -141,13 +160,16 @@ class Worker:
         problem.load()
         narrow = len(caps) <= NARROW
         if program.search == "mixed-integer":
-            return best_support(self.formulation, problem, floors, caps, always, program.tolerance)
+            return self._by_mixed_integer(problem, floors, caps)
         found = branch_and_bound(problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes)
         exhausted = found is not None and not found.proved
-        if exhausted and program.search == "auto" and not narrow and program.distance == "euclidean":
-            if _backends.available(_backends.MIXED_INTEGER):
-                return best_support(self.formulation, problem, floors, caps, always, program.tolerance)
+        stated = program.distance == "euclidean"  # no mixed-integer solver takes the entropy's cones
+        if exhausted and program.search == "auto" and not narrow and stated:
+            return self._by_mixed_integer(problem, floors, caps) if available(MIXED_INTEGER) else found
         return found
+
+    def _by_mixed_integer(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
+        return best_support(self.formulation, problem, floors, caps, self.task.always)
 
     def _largest(self, floors: FloatArray, caps: FloatArray) -> Fraction | None:
         """Largest sum that the limits can hold, or None if they hold nothing."""
@@ -164,7 +186,7 @@ class Worker:
 
     def _landed(
         self, found: Supported, target: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
-        total: Fraction, nodes: int,
+        total: Fraction,
     ) -> Answer:  # fmt: skip
         program, formulation = self.task.program, self.formulation
         point = formulation.nearest.solve(found.lower, found.upper, polished=True)
@@ -191,7 +213,7 @@ class Worker:
             objective=objective,
             bound=objective - gap,
             kkt_residual=point.kkt_residual,
-            nodes=nodes,
+            nodes=found.nodes,
         )
 
     def _outcome(self, weights: FloatArray, invested: float, caps: FloatArray, live: Any, *, proved: bool) -> Outcome:

@@ -90,6 +90,7 @@ class Term(Protocol):
 
 
 def require_number(value: object, what: str, least: float) -> None:
+    """Raise SpecificationError unless ``value`` is a finite number of at least ``least``."""
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float, np.floating, np.integer))

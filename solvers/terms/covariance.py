@@ -84,7 +84,7 @@ class FactorCovariance:
         return loadings @ root(np.asarray(self.factor_covariance, np.float64), "factor covariance"), variance
 
     def matrix(self, n: int, sleeves: pd.Index | None = None) -> FloatArray:
-        """The n x n covariance."""
+        """Give the n x n covariance."""
         factor, variance = self.parts(n, sleeves)
         full: FloatArray = factor @ factor.T + np.diag(variance)
         return full

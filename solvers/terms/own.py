@@ -54,7 +54,7 @@ class Custom:
     needs_previous = False
 
     def build(self, context: Context) -> Built:
-        """The expressions, each constraint turned into one that must be at most zero."""
+        """Write the expressions, each constraint turned into one that must be at most zero."""
         import cvxpy as cp
 
         objective = None

@@ -41,7 +41,7 @@ class RiskPenalty:
     >>> from allocopt.solvers import ConvexProgram, RiskPenalty
     >>> risk = RiskPenalty(np.diag([0.09, 0.01, 0.01]), aversion=10.0)
     >>> [round(weight, 3) for weight in allocopt.allocate([4.0, 3.0, 3.0], solver=ConvexProgram(terms=(risk,))).weights]
-    [0.28, 0.36, 0.36]
+    [0.265, 0.367, 0.367]
     """
 
     covariance: CovarianceLike | FactorCovariance

@@ -35,8 +35,10 @@ class SleeveLimits:
     >>> import allocopt
     >>> from allocopt.solvers import ConvexProgram, SleeveLimits
     >>> program = ConvexProgram(terms=(SleeveLimits(cap={"crypto": 0.1}),))
-    >>> allocopt.allocate({"crypto": 3.0, "equity": 2.0, "bonds": 1.0}, allocopt.Limits(cap=0.7), solver=program).weights
-    {'crypto': 0.1, 'equity': 0.533..., 'bonds': 0.366...}
+    >>> scores = {"crypto": 3.0, "equity": 2.0, "bonds": 1.0}
+    >>> result = allocopt.allocate(scores, allocopt.Limits(cap=0.7), solver=program)
+    >>> {sleeve: round(weight, 3) for sleeve, weight in result.weights.items()}
+    {'crypto': 0.1, 'equity': 0.533, 'bonds': 0.367}
     """
 
     cap: PerSleeve | pd.DataFrame | None = None

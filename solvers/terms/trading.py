@@ -48,7 +48,7 @@ class PreviousWeights:
         return held
 
     def table(self, shape: tuple[int, int], dates: pd.Index | None, sleeves: pd.Index | None) -> FloatArray | None:
-        """Returns as an array of the desirability's shape, or None."""
+        """Give the returns as an array of the desirability's shape, or None."""
         if self.returns is None:
             return None
         if isinstance(self.returns, pd.DataFrame) and dates is not None and sleeves is not None:
