@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.allocation import Allocation, Missing, SolverName, allocate, find_solver
+from allocopt.allocation import Allocation, AnySolver, Missing, SolverName, allocate, find_solver
 from allocopt.containers import require_sorted
 from allocopt.errors import LabelError, ShapeError, SpecificationError
 from allocopt.limits import Limits
-from allocopt.solvers.base import Solver
 from allocopt.solvers.heuristic import Heuristic
 from allocopt.solvers.projection import Projection
 from allocopt.status import Outcome
@@ -172,7 +171,7 @@ class Comparison:
 def compare(
     desirability: pd.DataFrame | npt.NDArray[Any],
     limits: Limits = Limits(),  # noqa: B008  # frozen
-    solvers: Sequence[SolverName | Solver] = ("heuristic", "euclidean", "kl"),
+    solvers: Sequence[SolverName | AnySolver] = ("heuristic", "euclidean", "kl"),
     *,
     missing: Missing = "raise",
 ) -> Comparison:
@@ -233,7 +232,7 @@ def compare(
     heuristic = next((m for m in methods if isinstance(m, Heuristic)), Heuristic())
     chosen = next((m for m in methods if not isinstance(m, Heuristic)), Projection())
     without_floor = Limits(cap=limits.cap, floor=0.0, budget=limits.budget)
-    nodes: tuple[tuple[Solver, Limits], ...] = (
+    nodes: tuple[tuple[AnySolver, Limits], ...] = (
         (heuristic, limits),
         (heuristic, without_floor),
         (Projection("kl"), without_floor),

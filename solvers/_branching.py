@@ -320,8 +320,8 @@ def weigh(s, u, n, entropic, budget, reference, level, jumps):
     """
     fixed = 0.0
     moving = 0
-    shift = 0.0
-    smallest = largest = 0.0
+    shift = spread = smallest = 0.0
+    top = -np.inf
     for i in range(n):
         state = u[i, STATE]
         piece = NOTHING
@@ -334,8 +334,9 @@ def weigh(s, u, n, entropic, budget, reference, level, jumps):
                 rate = s[i, RATE] if piece == BELOW_KINK else -s[i, RATE]
                 if moving == 0:
                     shift = rate  # rates enter as differences, so that large ones do not cost digits
-                    smallest = largest = s[i, LOG_T]
-                smallest, largest = min(smallest, s[i, LOG_T]), max(largest, s[i, LOG_T])
+                smallest = min(smallest, s[i, LOG_T])
+                spread = max(spread, abs(rate - shift))
+                top = max(top, s[i, LOG_T] + rate)
                 moving += 1
             elif reference < s[i, LEAVE]:
                 piece = AT_KINK
@@ -346,7 +347,9 @@ def weigh(s, u, n, entropic, budget, reference, level, jumps):
         u[i, PIECE] = piece
 
     base = 0.0
-    narrow = smallest > -600.0
+    narrow = smallest > -600.0 and spread < 50.0  # else in logarithms, relative to the largest
+    if entropic and not narrow:
+        shift = top
     for i in range(n):
         piece = u[i, PIECE]
         if piece in (BELOW_KINK, ABOVE_KINK):
@@ -354,9 +357,9 @@ def weigh(s, u, n, entropic, budget, reference, level, jumps):
             if not entropic:
                 x = s[i, T] + rate
             elif narrow:
-                x = s[i, T] if rate == 0.0 else s[i, T] * math.exp(min(rate, 600.0))
+                x = s[i, T] if rate == 0.0 else s[i, T] * math.exp(rate)
             else:
-                x = math.exp(min(s[i, LOG_T] - largest + rate, 600.0))
+                x = math.exp(s[i, LOG_T] + rate)
             s[i, WEIGHT] = x
             base += x
     factor = 1.0
@@ -364,11 +367,11 @@ def weigh(s, u, n, entropic, budget, reference, level, jumps):
     if moving > 0:
         if jumps:  # the level is the jump's own
             offset = level + shift
-            factor = math.exp(offset + (0.0 if narrow else largest)) if entropic else 1.0
+            factor = math.exp(offset) if entropic else 1.0
         elif entropic:
             # If the floors take it all the level is minus infinity; less than rounding keeps it finite.
             factor = max(budget - fixed, 1e-20 * budget) / base
-            level = math.log(factor) - shift - (0.0 if narrow else largest)
+            level = math.log(factor) - shift
         else:
             offset = (budget - fixed - base) / moving
             level = offset - shift

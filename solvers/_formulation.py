@@ -275,7 +275,10 @@ class Formulation:
             self._curvature.value = 1.0 / np.sqrt(safe)
             self._slope.value = np.where(inside, np.log(safe) - self._target.value - 1.0, 0.0)
             self._model.load()
-            step = self._model.solve(lower, upper, polished=True)
+            try:
+                step = self._model.solve(lower, upper, polished=True)
+            except SolverFailure:  # next to a cone's boundary; the point stands, with the gap that it has
+                return point
             if step is None or not (step.w[inside] > 0.0).all():
                 return point
             moved = float(np.abs(step.w - w).max())

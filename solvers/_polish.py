@@ -77,7 +77,8 @@ def _solve(problem: Canonical, active: np.ndarray[tuple[int], np.dtype[np.bool_]
         solution = scipy.linalg.lstsq(dense, right, lapack_driver="gelsy", check_finite=False)[0]
     else:
         rows = sp.csr_matrix(problem.A)[active]
-        system = sp.bmat([[problem.P, rows.T], [rows, None]], format="csc")
+        corner = sp.csc_matrix((m, m))
+        system = sp.vstack([sp.hstack([problem.P, rows.T]), sp.hstack([rows, corner])], format="csc")
         shift = sp.diags(np.concatenate([np.full(n, SHIFT), np.full(m, -SHIFT)]))
         factor = sp.linalg.splu((system + shift).tocsc())
         solution = factor.solve(right)

@@ -32,6 +32,9 @@ NARROW = 14
 #: Parts of capital given up in turn, until the largest attainable sum, found to the backend's tolerance, can be held.
 BACK_OFF = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)
 
+#: Excess over a term's limit beyond which weights count as inaccurate (linear limits are met to about 1e-15).
+MOST_EXCESS = 1e-8
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -199,6 +202,9 @@ class Worker:
         w = np.where(at_upper, caps, np.where(at_lower, found.lower, point.w))
         spent = total if program.spend == "most" or point.w.sum() >= float(total) - 1e-9 else None
         weights, invested = land(w, found.lower, caps, held, held & ~at_upper & ~at_lower, spent)
+        excess = formulation.excess(weights)
+        if excess > MOST_EXCESS:
+            raise SolverFailure(f"a limit is broken by {excess:.1e}, more than {MOST_EXCESS:.0e}")
         objective = formulation.objective_value(weights, target)
         # The search's gap is a difference of canonical values; the constants that those leave out cancel in it.
         gap = max(found.value - found.bound, 0.0) + max(point.value - found.value, 0.0)
@@ -209,7 +215,7 @@ class Worker:
             cap_residual=float(np.max(weights - caps, initial=0.0)),
             floor_residual=float(np.max(np.where(weights > 0.0, floors - weights, 0.0), initial=0.0)),
             attainable=float(total) if spent is not None else invested,
-            excess=formulation.excess(weights),
+            excess=excess,
             objective=objective,
             bound=objective - gap,
             kkt_residual=point.kkt_residual,

@@ -117,8 +117,19 @@ class Report:
     @classmethod
     def empty(cls, route: str, dates: int) -> Report:
         """Room for ``dates`` dates; NaN until they are solved."""
-        columns = [np.full(dates, np.nan) for _ in range(8)]
-        return cls(route, *columns, np.zeros(dates, np.int64))
+        columns = np.full((8, dates), np.nan)
+        return cls(
+            route=route,
+            attainable=columns[0],
+            cap_residual=columns[1],
+            floor_residual=columns[2],
+            excess=columns[3],
+            multiplier=columns[4],
+            objective=columns[5],
+            bound=columns[6],
+            kkt_residual=columns[7],
+            nodes=np.zeros(dates, np.int64),
+        )
 
 
 @runtime_checkable

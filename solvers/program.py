@@ -156,11 +156,16 @@ class ConvexProgram:
             return None  # the plain projection
         desirability = self._read(table, exclude_missing, out)
         caps, floors, always = self._bounds(table, limits)
-        if self.route == "auto" and self._rates(table) is not None:
-            from allocopt.solvers._separable_run import solve_program
-        else:
-            from allocopt.solvers._run import solve_program
-        return solve_program(self, table, desirability, caps, floors, always, limits, out)
+        rates = self._rates(table) if self.route == "auto" else None
+        if rates is not None:
+            from allocopt.solvers import _separable_run
+
+            return _separable_run.solve_program(
+                self, table, desirability, caps, floors, always, rates, limits, out
+            )  # fmt: skip
+        from allocopt.solvers import _run
+
+        return _run.solve_program(self, table, desirability, caps, floors, always, limits, out)
 
     @property
     def plain(self) -> Projection:

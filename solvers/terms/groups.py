@@ -134,7 +134,8 @@ class ExposureLimits:
         import cvxpy as cp
 
         table = aligned_rows(self.loadings, context.shape[1], context.sleeves, "loadings")
-        names = list(self.loadings.columns) if isinstance(self.loadings, pd.DataFrame) else list(range(table.shape[1]))
+        labels = self.loadings.columns if isinstance(self.loadings, pd.DataFrame) else range(table.shape[1])
+        names: list[Hashable] = list(labels)
         limits = []
         for side, given, sign in (("at most", self.upper, 1.0), ("at least", self.lower, -1.0)):
             bounds = {} if given is None else given if isinstance(given, Mapping) else dict.fromkeys(names, given)
@@ -142,6 +143,6 @@ class ExposureLimits:
                 if name not in names:
                     raise LabelError("a bound names no exposure", value=name, remedy=f"exposures: {names}")
                 require_number(bound, f"bound of exposure {name!r}", -np.inf)
-                exposure = cp.sum(cp.multiply(table[:, names.index(name)], context.weights))
+                exposure = cp.sum(cp.multiply(table.T[names.index(name)], context.weights))
                 limits.append(Limit(f"exposure {name!r} {side} {bound:g}", sign * (exposure - bound)))
         return Built(limits=tuple(limits))

@@ -301,6 +301,18 @@ def test_extreme_ranges(rng: np.random.Generator, distance: Distance) -> None:
         check(Program(d, [0.4, 0.7, 0.3, 0.6], [0.05, 0.1, 0.0, 0.2], [False] * 4, rates, [0.25] * 4), distance)
 
 
+@BOTH
+def test_large_rates_far_apart(rng: np.random.Generator, distance: Distance) -> None:
+    for _ in range(60):
+        caps, floors = rng.uniform(0.3, 0.8, size=4), rng.choice([0.0, 0.1, 0.25], size=4)
+        rates, previous = rng.choice([0.0, 3.0, 60.0, 130.0], size=4), rng.dirichlet(np.ones(4))
+        d = rng.uniform(size=4)
+        check(
+            Program(d.tolist(), caps.tolist(), floors.tolist(), [False] * 4, rates.tolist(), previous.tolist()),
+            distance,
+        )
+
+
 def test_a_floor_that_takes_the_whole_budget() -> None:
     # The third sleeve is always held, without a floor, and nothing is left for it: its multiplier is infinite.
     program = Program(
@@ -706,6 +718,21 @@ def test_max_nodes(rng: np.random.Generator, distance: Distance) -> None:
             else:
                 contract(program, distance, result)
     assert unproved > 30
+
+
+@BOTH
+def test_a_sum_that_takes_too_long_to_find(rng: np.random.Generator, distance: Distance) -> None:
+    # Floors at the caps: the largest sum is a subset-sum problem, and five nodes do not solve it.
+    caps = np.round(rng.uniform(0.05, 0.4, size=20), 3).tolist()
+    d = rng.uniform(0.1, 1.0, size=20).tolist()
+    program = Program(d, caps, caps, [False] * 20, [0.0] * 20, [0.0] * 20, 0.9995)
+    result = program.solve(distance, max_nodes=5)
+    contract(program, distance, result)
+    assert result.outcome[0] == UNPROVED
+    assert not result.proved[0]
+    assert 0.8 < result.attainable[0] < 0.9995
+    assert result.bound[0] == 0.0
+    assert result.invested[0] == pytest.approx(result.attainable[0], abs=1e-14)
 
 
 @BOTH
