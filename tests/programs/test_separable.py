@@ -265,6 +265,38 @@ def test_equals_enumeration(rng: np.random.Generator, n: int, count: int, cost: 
         check(random_program(rng, n, cost), distance)
 
 
+@BOTH
+@pytest.mark.parametrize("cost", [False, True])
+def test_search_equals_trying_every_support(rng: np.random.Generator, cost: bool, distance: Distance) -> None:
+    """With more sleeves: the search against one solve for each support, in which nothing is left to decide."""
+    n = 10
+    searched = 0
+    for _ in range(12):
+        d = rng.uniform(0.01, 1.0, size=n) if rng.uniform() < 0.5 else rng.integers(1, 5, size=n).astype(np.float64)
+        caps = rng.uniform(0.15, 0.6, size=n)
+        floors = caps * rng.uniform(0.2, 0.9, size=n) if rng.uniform() < 0.7 else np.full(n, 0.14)
+        rates = rng.uniform(0.0, 0.05, size=n) if cost else np.zeros(n)
+        previous = rng.dirichlet(np.ones(n))
+        program = Program(
+            d.tolist(), caps.tolist(), floors.tolist(), [False] * n, rates.tolist(), previous.tolist(), 0.97
+        )
+        result = program.solve(distance)
+        searched += result.nodes[0] > 1
+        best = math.inf
+        for held in itertools.product([False, True], repeat=n):
+            some = np.array(held)
+            if not floors[some].sum() <= 0.97 <= caps[some].sum():
+                continue
+            fixed = Program(
+                program.d, (caps * some).tolist(), (floors * some).tolist(), [True] * n, program.rates,
+                program.previous, 0.97,
+            ).solve(distance)  # fmt: skip
+            if fixed.attainable[0] == result.attainable[0]:
+                best = min(best, fixed.objective[0])
+        assert result.objective[0] == pytest.approx(best, rel=1e-12, abs=1e-14)
+    assert searched > 3
+
+
 @st.composite
 def programs(draw: st.DrawFn) -> Program:
     """Small programs of round numbers, in which ties and coinciding limits are common."""
