@@ -62,7 +62,13 @@ class Supported:
 
 
 def branch_and_bound(
-    relax: Relax, floors: FloatArray, caps: FloatArray, always: BoolArray, tolerance: float, max_nodes: int
+    relax: Relax,
+    floors: FloatArray,
+    caps: FloatArray,
+    always: BoolArray,
+    tolerance: float,
+    max_nodes: int,
+    affordable: Callable[[BoolArray], bool] = lambda held: True,
 ) -> Supported | None:
     """Search all supports, best bound first; None if none is feasible.
 
@@ -78,6 +84,8 @@ def branch_and_bound(
         Difference of objectives, relative and absolute, below which two supports count as equal.
     max_nodes : int
         Relaxations to solve at most; beyond it the best so far is returned with ``proved=False``.
+    affordable : callable
+        Whether the floors of a support fit the budget, where that is known better than to the solver's tolerance.
     """
     optional = (caps > 0.0) & ~always & (floors > 0.0)
     lower = np.where(always, floors, 0.0)
@@ -94,6 +102,8 @@ def branch_and_bound(
     def propose(held: BoolArray) -> None:
         """Make the best weights on a support the incumbent, if they are better."""
         nonlocal best
+        if not affordable(held):
+            return
         low, high = np.where(held, floors, 0.0), np.where(held, caps, 0.0)
         point = solve(low, high)
         if point is not None and (best is None or point.value < best.value):
@@ -124,19 +134,19 @@ def branch_and_bound(
             if best is not None and min(best.value, before) - bound <= tolerance * (1.0 + abs(bound)) * 10.0:
                 cut = min(cut, bound)
                 continue
-            between = undecided & (w > 0.0) & (w < floors)
+            between = undecided & held if not affordable(held) else undecided & (w > 0.0) & (w < floors)
             if not between.any():
                 cut = min(cut, bound)
                 continue
         elif not rounded or best is None:
             rounded = True
             propose(held)
-        distance = np.where(between, np.minimum(w, floors - w), -1.0)
+        distance = np.where(between, np.minimum(w, floors - w), -np.inf)
         i = int(np.argmax(distance))
         out, into = high.copy(), low.copy()
         out[i], into[i] = 0.0, floors[i]
         for new_low, new_high in ((low, out), (into, high)):
-            child = solve(new_low, new_high)
+            child = solve(new_low, new_high) if affordable(new_low > 0.0) else None
             if child is not None:
                 heapq.heappush(queue, (max(child.bound, bound), next(order), child, new_low, new_high))
     if best is None:

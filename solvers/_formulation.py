@@ -44,6 +44,26 @@ class Point:
     at_upper: np.ndarray[Any, np.dtype[np.bool_]]
 
 
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Proportional target of one date, and its logarithm (0 where not live), which a tiny share does not underflow."""
+
+    t: FloatArray
+    log_t: FloatArray
+    live: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @classmethod
+    def of(cls, d: FloatArray, total: float) -> Target:
+        """``total * d / sum(d)``."""
+        live = d > 0.0
+        if total == 0.0 or not live.any():
+            return cls(np.zeros(len(d)), np.zeros(len(d)), live)
+        scaled = d / d.max()
+        log_d = np.log(np.where(live, d, 1.0))
+        log_t = np.where(live, log_d - np.log(d.max()) + np.log(total / scaled.sum()), 0.0)
+        return cls(total * (scaled / scaled.sum()), log_t, live)
+
+
 class Problem:
     """One compiled problem whose bounds ``lower <= w <= upper`` can be moved without cvxpy.
 
@@ -307,26 +327,26 @@ class Formulation:
             constraints.append(held[np.flatnonzero(always)] == 1)
         return cp.Problem(cp.Minimize(self._objective), constraints), held
 
-    def set_date(self, row: int, target: FloatArray, live: Any, budget: float, previous: FloatArray | None) -> None:
+    def set_date(self, row: int, target: Target, budget: float, previous: FloatArray | None) -> None:
         """Set every parameter to the values of one date."""
         self.budget.value = budget
         if previous is not None:
             self.previous.value = previous
         if self._distance == "euclidean":
-            self._target.value = target
+            self._target.value = target.t
         else:
-            self._target.value = np.where(live, np.log(np.where(live, target, 1.0)), 0.0)
-            self._dead.value = np.where(live, 0.0, 1.0)
+            self._target.value = target.log_t
+            self._dead.value = np.where(target.live, 0.0, 1.0)
         for parameter, values in self._tables:
             parameter.value = values[row]
 
-    def objective_value(self, w: FloatArray, target: FloatArray) -> float:
+    def objective_value(self, w: FloatArray, target: Target) -> float:
         """Objective at given weights, the distance with its constant."""
         if self._distance == "euclidean":
-            value = 0.5 * float(np.sum((w - target) ** 2))
+            value = 0.5 * float(np.sum((w - target.t) ** 2))
         else:
             held = w > 0.0
-            value = float(np.sum(w[held] * np.log(w[held] / target[held]) - w[held]) + target.sum())
+            value = float(np.sum(w[held] * (np.log(w[held]) - target.log_t[held] - 1.0)) + target.t.sum())
         if self._objectives:
             self.weights.value = w
             value += sum(float(objective.value) for objective in self._objectives)

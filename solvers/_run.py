@@ -16,7 +16,7 @@ from allocopt.limits import GRID, Limits
 from allocopt.solvers._backends import MIXED_INTEGER, available
 from allocopt.solvers._branch import Supported, branch_and_bound
 from allocopt.solvers._conflicts import Conflict, Elastic
-from allocopt.solvers._formulation import Formulation, Problem, SolverFailure
+from allocopt.solvers._formulation import Formulation, Problem, SolverFailure, Target
 from allocopt.solvers._grid import land
 from allocopt.solvers._mixed_integer import best_support
 from allocopt.solvers.base import Failure, FloatArray, Report, Solution, thread_count
@@ -96,18 +96,16 @@ class Worker:
         total = Fraction(task.budget)
         if program.spend == "most":
             total = min(total, sum((Fraction(float(c)) for c in caps), Fraction(0)))
-        scaled = d / d.max() if live.any() else d
-        share = scaled / scaled.sum() if live.any() else d
         dead = task.always & ~live & (floors > 0.0)
         if program.distance == "kl" and dead.any():
             reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
             return self._failed(Outcome.INFEASIBLE, reason)
         try:
-            answer = self._at(total, row, share, floors, caps, live, previous)
+            answer = self._at(total, row, floors, caps, previous)
             if answer is None and program.spend == "most":
-                formulation.set_date(row, float(total) * share, live, task.budget, previous)
+                formulation.set_date(row, Target.of(d, float(total)), task.budget, previous)
                 best = self._largest(floors, caps)
-                answer = None if best is None else self._at_most(best, row, share, floors, caps, live, previous)
+                answer = None if best is None else self._at_most(best, row, floors, caps, previous)
         except SolverFailure as failure:
             return self._failed(Outcome.UNSOLVED, str(failure))
         if answer is not None:
@@ -126,18 +124,16 @@ class Worker:
         return Answer(np.zeros(self.task.desirability.shape[1]), 0.0, outcome, reason=reason)
 
     def _at(
-        self, total: Fraction, row: int, share: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
-        previous: FloatArray | None,
+        self, total: Fraction, row: int, floors: FloatArray, caps: FloatArray, previous: FloatArray | None
     ) -> Answer | None:  # fmt: skip
         """Best weights with this sum (``spend="free"``: up to it), or None where there are none."""
-        target = float(total) * share
-        self.formulation.set_date(row, target, live, float(total), previous)
+        target = Target.of(self.task.desirability[row], float(total))
+        self.formulation.set_date(row, target, float(total), previous)
         found = self._support(self.formulation.nearest, floors, caps)
-        return None if found is None else self._landed(found, target, floors, caps, live, total)
+        return None if found is None else self._landed(found, target, floors, caps, total)
 
     def _at_most(
-        self, best: Fraction, row: int, share: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
-        previous: FloatArray | None,
+        self, best: Fraction, row: int, floors: FloatArray, caps: FloatArray, previous: FloatArray | None
     ) -> Answer | None:  # fmt: skip
         """Best weights whose sum is the largest that the limits hold, to the accuracy that it is known with.
 
@@ -146,7 +142,7 @@ class Worker:
         failure: SolverFailure | None = None
         for back_off in BACK_OFF:
             try:
-                answer = self._at(max(best - Fraction(back_off), Fraction(0)), row, share, floors, caps, live, previous)
+                answer = self._at(max(best - Fraction(back_off), Fraction(0)), row, floors, caps, previous)
             except SolverFailure as error:
                 failure = error
                 continue
@@ -164,12 +160,21 @@ class Worker:
         narrow = len(caps) <= NARROW
         if program.search == "mixed-integer":
             return self._by_mixed_integer(problem, floors, caps)
-        found = branch_and_bound(problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes)
+        affordable = self._affordable(floors)
+        found = branch_and_bound(
+            problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes, affordable
+        )
         exhausted = found is not None and not found.proved
         stated = program.distance == "euclidean"  # no mixed-integer solver takes the entropy's cones
         if exhausted and program.search == "auto" and not narrow and stated:
             return self._by_mixed_integer(problem, floors, caps) if available(MIXED_INTEGER) else found
         return found
+
+    def _affordable(self, floors: FloatArray) -> Callable[[Any], bool]:
+        """Whether the floors of a support fit the budget in exact arithmetic; solvers cannot see the last bits."""
+        exact = [Fraction(float(floor)) for floor in floors]
+        budget = Fraction(self.task.budget)
+        return lambda held: sum((exact[i] for i in np.flatnonzero(held)), Fraction(0)) <= budget
 
     def _by_mixed_integer(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
         return best_support(self.formulation, problem, floors, caps, self.task.always)
@@ -179,8 +184,9 @@ class Worker:
         program, problem = self.task.program, self.formulation.largest
         problem.load()
         found = branch_and_bound(
-            problem.solve, floors, caps, self.task.always, program.search_tolerance, program.max_nodes
-        )
+            problem.solve, floors, caps, self.task.always, program.search_tolerance, program.max_nodes,
+            self._affordable(floors),
+        )  # fmt: skip
         if found is None:
             return None
         point = problem.solve(found.lower, found.upper, polished=True)
@@ -188,8 +194,7 @@ class Worker:
         return max(Fraction(0), Fraction(float(point.w.sum())))
 
     def _landed(
-        self, found: Supported, target: FloatArray, floors: FloatArray, caps: FloatArray, live: Any,
-        total: Fraction,
+        self, found: Supported, target: Target, floors: FloatArray, caps: FloatArray, total: Fraction
     ) -> Answer:  # fmt: skip
         program, formulation = self.task.program, self.formulation
         point = formulation.nearest.solve(found.lower, found.upper, polished=True)
@@ -211,7 +216,7 @@ class Worker:
         return Answer(
             weights=weights,
             invested=invested,
-            outcome=self._outcome(weights, invested, caps, live, proved=found.proved),
+            outcome=self._outcome(weights, invested, caps, target.live, proved=found.proved),
             cap_residual=float(np.max(weights - caps, initial=0.0)),
             floor_residual=float(np.max(np.where(weights > 0.0, floors - weights, 0.0), initial=0.0)),
             attainable=float(total) if spent is not None else invested,
