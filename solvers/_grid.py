@@ -19,17 +19,22 @@ def land(
 
     What rounding (and the solver's tolerance) leaves over goes in equal parts to the ``free`` sleeves, and only when
     those are full to the others, so that a sleeve which the optimum puts at a limit stays at it bit for bit. With
-    ``total`` None the sum is whatever the rounded weights give. Where no grid point fits between the limits, the
-    weights are the floors themselves, off the grid, as in the closed form.
+    ``total`` None the sum is whatever the rounded weights give. A sleeve between whose limits no grid point lies is at
+    its floor itself, off the grid, and so are all if the floors leave no room on the grid, as in the closed form.
     """
-    low = {i: math.ceil(Fraction(float(floors[i])) * GRID) for i in np.flatnonzero(held)}
+    low = {i: math.ceil(Fraction(float(floors[i])) * GRID) for i in np.flatnonzero(held).tolist()}
     high = {i: math.floor(Fraction(float(caps[i])) * GRID) for i in low}
     out = np.zeros(len(w))
-    wanted = None if total is None else math.floor(total * GRID)
-    if any(low[i] > high[i] for i in low) or (wanted is not None and sum(low.values()) > wanted):
+    pinched = [i for i in low if low[i] > high[i]]
+    for i in pinched:
+        out[i] = floors[i]
+        del low[i], high[i]
+    rest = None if total is None else total - sum((Fraction(float(floors[i])) for i in pinched), Fraction(0))
+    wanted = None if rest is None else math.floor(rest * GRID)
+    if wanted is not None and sum(low.values()) > wanted:
         for i in low:
             out[i] = floors[i]
-        return out, float(out.sum())
+        return out, math.fsum(out.tolist())
     units = {i: min(max(round(float(w[i]) * GRID), low[i]), high[i]) for i in low}
     if wanted is not None:
         left = min(wanted, sum(high.values())) - sum(units.values())
@@ -47,4 +52,4 @@ def land(
                     break
     for i, unit in units.items():
         out[i] = unit / GRID
-    return out, sum(units.values()) / GRID
+    return out, math.fsum(out.tolist())

@@ -90,16 +90,16 @@ class Worker:
         task, program, formulation = self.task, self.task.program, self.formulation
         d = task.desirability[row]
         live = d > 0.0
-        able = live | task.always
+        entropic = program.distance == "kl"
+        if entropic and (task.always & ~live & (task.floors[row % len(task.floors)] > 0.0)).any():
+            reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
+            return self._failed(Outcome.INFEASIBLE, reason)
+        able = live if entropic else live | task.always  # always held without a floor: zero, where entropy is finite
         caps = np.where(able, task.caps[row % len(task.caps)], 0.0)
         floors = np.where(able, task.floors[row % len(task.floors)], 0.0)
         total = Fraction(task.budget)
         if program.spend == "most":
             total = min(total, sum((Fraction(float(c)) for c in caps), Fraction(0)))
-        dead = task.always & ~live & (floors > 0.0)
-        if program.distance == "kl" and dead.any():
-            reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
-            return self._failed(Outcome.INFEASIBLE, reason)
         try:
             answer = self._at(total, row, floors, caps, previous)
             if answer is None and program.spend == "most":

@@ -12,7 +12,25 @@ import numpy as np
 from numba import njit
 
 from allocopt.limits import GRID
+from allocopt.solvers._attainable import (
+    as_double,
+    attain,
+    less,
+    minus,
+    plus,
+    reach,
+    split,
+)
 from allocopt.solvers._branching import (
+    search,
+)
+from allocopt.solvers._landing import UNIT, UNITS_PER_ONE
+from allocopt.solvers._level import (
+    find_level,
+    set_levels,
+    weigh,
+)
+from allocopt.solvers._separable_layout import (
     ABOVE_KINK,
     AT_KINK,
     BELOW_KINK,
@@ -40,19 +58,7 @@ from allocopt.solvers._branching import (
     STATE,
     WEIGHT,
     T,
-    as_double,
-    attain,
-    find_level,
-    less,
-    minus,
-    plus,
-    reach,
-    search,
-    set_levels,
-    split,
-    weigh,
 )
-from allocopt.solvers._landing import UNIT, UNITS_PER_ONE
 
 # Codes of allocopt.status.Outcome; a kernel cannot read an enum.
 FULL, ROUNDED, CAPPED, FLOORED, EMPTY, UNAFFORDABLE, INFEASIBLE, UNPROVED = 0, 1, 2, 3, 4, 5, 9, 10
