@@ -18,12 +18,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from allocopt.solvers._formulation import SolverFailure
 from allocopt.solvers.base import FloatArray
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
 #: Share of the floor below which the relaxation's weight counts as zero, and above which it counts as held.
 DUST = 1e-5
+
+
+class Exhausted(SolverFailure):
+    """``max_nodes`` convex problems found no weights, and no proof that there are none."""
 
 
 class Relaxed(Protocol):
@@ -86,6 +91,11 @@ def branch_and_bound(
         Relaxations to solve at most; beyond it the best so far is returned with ``proved=False``.
     affordable : callable
         Whether the floors of a support fit the budget, where that is known better than to the solver's tolerance.
+
+    Raises
+    ------
+    Exhausted
+        If ``max_nodes`` is reached and no weights have been found, which says nothing about whether there are any.
     """
     optional = (caps > 0.0) & ~always & (floors > 0.0)
     lower = np.where(always, floors, 0.0)
@@ -120,13 +130,17 @@ def branch_and_bound(
         if best is not None and bound >= best.value - margin:
             cut = min(cut, bound)
             break  # best first: all that is left is no better
-        if nodes >= max_nodes:
-            cut = min(cut, bound)
-            return None if best is None else _with(best, min(cut, best.bound), nodes, proved=False)
         undecided = optional & (low == 0.0) & (high > 0.0)
         w = point.w
         between = undecided & (w > DUST * floors) & (w < (1.0 - DUST) * floors)
         held = always | (floors == 0.0) | (low > 0.0) | ((high > 0.0) & (w >= 0.5 * floors))
+        if nodes >= max_nodes:
+            cut = min(cut, bound)
+            if best is None:
+                propose(held)
+            if best is None:
+                raise Exhausted(f"no weights were found within max_nodes={max_nodes}")
+            return _with(best, min(cut, best.bound), nodes, proved=False)
         if not between.any():
             before = best.value if best is not None else np.inf
             propose(held)

@@ -14,7 +14,7 @@ import pandas as pd
 from allocopt.errors import SolveError
 from allocopt.limits import GRID, Limits
 from allocopt.solvers._backends import MIXED_INTEGER, available
-from allocopt.solvers._branch import Supported, branch_and_bound
+from allocopt.solvers._branch import Exhausted, Supported, branch_and_bound
 from allocopt.solvers._conflicts import Conflict, Elastic
 from allocopt.solvers._formulation import Formulation, Problem, SolverFailure, Target
 from allocopt.solvers._grid import land
@@ -104,8 +104,12 @@ class Worker:
             answer = self._at(total, row, floors, caps, previous)
             if answer is None and program.spend == "most":
                 formulation.set_date(row, Target.of(d, float(total)), task.budget, previous)
-                best = self._largest(floors, caps)
-                answer = None if best is None else self._at_most(best, row, floors, caps, previous)
+                largest = self._largest(floors, caps)
+                if largest is not None:
+                    best, proved = largest
+                    answer = self._at_most(best, row, floors, caps, previous)
+                    if answer is not None and not proved:
+                        answer.outcome = Outcome.UNPROVED
         except SolverFailure as failure:
             return self._failed(Outcome.UNSOLVED, str(failure))
         if answer is not None:
@@ -161,13 +165,19 @@ class Worker:
         if program.search == "mixed-integer":
             return self._by_mixed_integer(problem, floors, caps)
         affordable = self._affordable(floors)
-        found = branch_and_bound(
-            problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes, affordable
-        )
-        exhausted = found is not None and not found.proved
-        stated = program.distance == "euclidean"  # no mixed-integer solver takes the entropy's cones
-        if exhausted and program.search == "auto" and not narrow and stated:
-            return self._by_mixed_integer(problem, floors, caps) if available(MIXED_INTEGER) else found
+        # No mixed-integer solver takes the entropy's cones.
+        stated = program.distance == "euclidean"
+        other = program.search == "auto" and not narrow and stated and bool(available(MIXED_INTEGER))
+        try:
+            found = branch_and_bound(
+                problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes, affordable
+            )
+        except Exhausted:
+            if not other:
+                raise
+            return self._by_mixed_integer(problem, floors, caps)
+        if found is not None and not found.proved and other:
+            return self._by_mixed_integer(problem, floors, caps)
         return found
 
     def _affordable(self, floors: FloatArray) -> Callable[[Any], bool]:
@@ -179,8 +189,8 @@ class Worker:
     def _by_mixed_integer(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
         return best_support(self.formulation, problem, floors, caps, self.task.always)
 
-    def _largest(self, floors: FloatArray, caps: FloatArray) -> Fraction | None:
-        """Largest sum that the limits can hold, or None if they hold nothing."""
+    def _largest(self, floors: FloatArray, caps: FloatArray) -> tuple[Fraction, bool] | None:
+        """Largest sum that the limits can hold and whether that is proved, or None if they hold nothing."""
         program, problem = self.task.program, self.formulation.largest
         problem.load()
         found = branch_and_bound(
@@ -191,7 +201,7 @@ class Worker:
             return None
         point = problem.solve(found.lower, found.upper, polished=True)
         assert point is not None
-        return max(Fraction(0), Fraction(float(point.w.sum())))
+        return max(Fraction(0), Fraction(float(point.w.sum()))), found.proved
 
     def _landed(
         self, found: Supported, target: Target, floors: FloatArray, caps: FloatArray, total: Fraction

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ BOTH = pytest.mark.parametrize("distance", ["euclidean", "kl"])
 FULL, ROUNDED, CAPPED, FLOORED, EMPTY, UNAFFORDABLE, INFEASIBLE, UNPROVED = 0, 1, 2, 3, 4, 5, 9, 10
 GRID = 2**53
 
-Number = TypeVar("Number", Fraction, Decimal)
+Number = Any  # Fraction or Decimal, never both at once
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def solve_held(
 ) -> list[Fraction]:
     """Evaluate the sum of the responses at every level where one may bend, and interpolate between two of them."""
 
-    def number(x: float | Fraction) -> Any:
+    def number(x: float | Fraction) -> Number:
         return decimal(x) if isinstance(zero, Decimal) else Fraction(x)
 
     floor, cap = [number(x) for x in program.floors], [number(x) for x in program.caps]
