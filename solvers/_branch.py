@@ -122,6 +122,8 @@ def branch_and_bound(
     root = solve(lower, caps)
     if root is None:
         return None
+    if not optional.any():
+        return Supported(lower, caps, root.value, root.bound, nodes, proved=True)
     queue = [(root.bound, next(order), root, lower, caps)]
     rounded = False
     while queue:

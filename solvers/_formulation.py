@@ -88,7 +88,7 @@ class Problem:
         self._backend, self._tolerance = backend, tolerance
         self._rows: tuple[Any, ...] | None = None
         self._columns = slice(0, 0)
-        self.name = ""
+        self._names: tuple[str, ...] = ()
 
     @property
     def linear(self) -> bool:
@@ -101,10 +101,11 @@ class Problem:
         self._lower.value = np.zeros(n)
         self._upper.value = np.zeros(n)
         self._now = self._canonical()
+        self._last: tuple[bytes, Raw] | None = None
         if self._rows is None:
             rows = (self._find(self._lower, -1.0), self._find(self._upper, 1.0))
             self._rows = rows if self._dead is None else (*rows, self._find(self._dead, 1.0))
-            self.name = _backends.choose(self._backend, self._now)
+            self._names = _backends.choose(self._backend, self._now)
 
     def _canonical(self) -> Canonical:
         data, _, _ = self._problem.get_problem_data(cp.CLARABEL)
@@ -154,10 +155,12 @@ class Problem:
             If the backend says anything but solved or infeasible.
         """
         canonical = self.within(lower, upper)
-        for tolerance in _backends.tolerances(canonical, self._tolerance, final=polished):
-            raw = self._raw(canonical, lower, upper, tolerance)
-            if raw.ended is not Ended.INACCURATE:
-                break
+        key = lower.tobytes() + upper.tobytes()
+        if self._last is not None and self._last[0] == key and canonical.linear:
+            raw = self._last[1]  # the search has just solved it; the final solve only polishes
+        else:
+            raw = self._first_accurate(canonical, lower, upper, final=polished)
+        self._last = (key, raw)
         if raw.ended is Ended.INFEASIBLE:
             return None
         if raw.ended is not Ended.OPTIMAL:
@@ -175,16 +178,30 @@ class Problem:
             at_upper=raw.z[high] > raw.s[high],
         )
 
-    def _raw(self, canonical: Canonical, lower: FloatArray, upper: FloatArray, tolerance: float) -> Raw:
+    @property
+    def name(self) -> str:
+        """Backend that is asked first."""
+        return self._names[0] if self._names else ""
+
+    def _first_accurate(self, canonical: Canonical, lower: FloatArray, upper: FloatArray, *, final: bool) -> Raw:
+        """Answer of the first backend and tolerance that ends accurately, else the last one's."""
+        for name in self._names:
+            for tolerance in _backends.tolerances(canonical, self._tolerance, final=final):
+                raw = self._raw(canonical, lower, upper, name, tolerance)
+                if raw.ended is not Ended.INACCURATE:
+                    return raw
+        return raw
+
+    def _raw(self, canonical: Canonical, lower: FloatArray, upper: FloatArray, name: str, tolerance: float) -> Raw:
         """Solve; where there are cones, without the weights whose bounds are equal."""
         fixed = np.flatnonzero(lower == upper)
         if canonical.linear or len(fixed) == 0:
-            return _backends.solve(canonical, self.name, tolerance)
+            return _backends.solve(canonical, name, tolerance)
         assert self._rows is not None
         low, high = self._rows[0][fixed], self._rows[1][fixed]
         columns = fixed + self._columns.start
         values = lower[fixed]
-        raw = _backends.solve(canonical.without(columns, values, np.concatenate([low, high])), self.name, tolerance)
+        raw = _backends.solve(canonical.without(columns, values, np.concatenate([low, high])), name, tolerance)
         if raw.ended is not Ended.OPTIMAL:
             return raw
         x = np.zeros(len(canonical.q))

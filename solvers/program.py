@@ -66,13 +66,13 @@ class ConvexProgram:
         installed mixed-integer solver. "auto" takes the first up to 14 sleeves and up to ``max_nodes``, then the
         second where one is installed (SCIP comes with the extra ``mip``) and can state the problem.
     backend : {"auto", "clarabel", "osqp"}, default "auto"
-        Continuous solver. "auto" is Clarabel, but OSQP for quadratic programs of 2,000 variables or more.
+        Continuous solver. "auto" is Clarabel, and OSQP for quadratic programs that Clarabel ends inaccurately.
     tolerance : float, default 1e-9
         Of the backend: duality gap and feasibility, before polishing.
     search_tolerance : float, default 1e-10
         Difference of objectives below which two supports count as equal, absolute and relative to ``1 + objective``.
     max_nodes : int, default 5000
-        Convex problems that branch and bound may solve for a date.
+        Convex problems that branch and bound may solve for a date; the compiled kernels may solve 20 times as many.
     n_jobs : int, default 1
         Processes over which dates are spread where they are independent; -1 for one a processor.
     progress : bool, default False

@@ -53,9 +53,15 @@ class RiskPenalty:
         require_number(self.aversion, "aversion of RiskPenalty", 0.0)
 
     def build(self, context: Context) -> Built:
-        """Half the aversion times the sum of squares of each part of the risk."""
+        """Half the aversion times the variance: one matrix as it is, other covariances as sums of squares."""
         import cvxpy as cp
 
+        if not isinstance(self.covariance, FactorCovariance):
+            count, n = context.shape
+            found = roots(self.covariance, n, context.dates, count, context.sleeves)
+            if len(found) == 1:  # without the n equalities that squares of parts bring with them
+                variance = cp.quad_form(context.weights, cp.psd_wrap(found[0] @ found[0].T))
+                return Built(0.5 * self.aversion * variance)
         parts = [cp.sum_squares(part) for part in _risk_parts(self.covariance, context)]
         return Built(0.5 * self.aversion * sum(parts[1:], parts[0]))
 
