@@ -163,6 +163,8 @@ class Problem:
         self._last = (key, raw)
         if raw.ended is Ended.INFEASIBLE:
             return None
+        if raw.ended is Ended.UNBOUNDED:
+            raise SolverFailure(f"the objective falls without end ({raw.message}); an own term must be bounded below")
         if raw.ended is not Ended.OPTIMAL:
             raise SolverFailure(raw.message)
         if polished:

@@ -170,7 +170,7 @@ class ConvexProgram:
     @property
     def plain(self) -> Projection:
         """The projection that a program without terms is."""
-        return Projection(self.distance)
+        return Projection(self.distance, self.n_jobs)
 
     def _read(self, table: Table, exclude_missing: bool, out: Solution) -> FloatArray:
         """Desirability with zero for what is excluded; counts live and excluded sleeves."""
