@@ -12,23 +12,17 @@ from numba import njit
 from allocopt.solvers import _entropic, _euclidean
 from allocopt.solvers._landing import UNIT, UNITS_PER_ONE, land
 from allocopt.solvers._lanes import (
-    COLUMN,
-    LANES,
-    LIVE,
     NARROW,
+    PLACE,
     SETTLED,
-    SLEEVES,
-    STATE,
-    TARGET,
-    UNITS,
     VALUE,
     WIDTH,
-    K,
     land_lanes,
     order_lanes,
     solve_lanes,
 )
 from allocopt.solvers._sorting import order_live
+from allocopt.solvers._vectors import LANES, any_lane, store, store_int32, store_uint8, where
 
 walk_euclidean = _euclidean.walk
 walk_entropic = _entropic.walk
@@ -48,6 +42,13 @@ def describe(k, live, k_full, k_largest, target, budget_units):
             return FLOORED if k > 0 else UNAFFORDABLE
         return CAPPED
     return FULL if target == budget_units else ROUNDED
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def describe_lanes(k, live, k_full, k_largest, target, budget_units):
+    """Outcome codes of a block of dates, as `describe`."""
+    short = where(k > 0.0, where(live > k_largest, FLOORED, CAPPED), where(live > 0.0, UNAFFORDABLE, EMPTY))
+    return where(k < k_full, short, where(target == budget_units, FULL, ROUNDED))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -87,48 +88,78 @@ def project_rows(
             unresolved += code == UNRESOLVED
         return -1, -1, unresolved
 
-    w = np.empty(SLEEVES + n * WIDTH)
+    w = np.empty(n * WIDTH)
+    states = np.empty(LANES)
+    first_places = np.arange(LANES) * float(n)
+    # The last dates, where they are fewer than the lanes: copied in, solved and copied out.
+    last_rows = np.zeros(LANES * n)
+    last_weights = np.empty(LANES * n)
+    last_invested = np.empty(LANES)
+    last_outcome = np.empty(LANES, np.uint8)
+    last_live = np.empty(LANES, np.int32)
+    excluded_count[:] = 0
     for start in range(0, dates, LANES):
-        stop = min(start + LANES, dates)
-        good = True
-        for date in range(start, stop):
-            for column in range(n):
-                x = desirability[date, column]
-                good &= (x >= 0.0) & (x < np.inf)
-        for date in range(start, stop):
-            excluded_count[date] = 0
-            if not good:
+        count = min(LANES, dates - start)
+        if count < LANES:
+            last_rows[: count * n] = desirability[start:].reshape(-1)
+            bad = project_lanes(
+                w.ctypes.data, n, first_places.ctypes.data, states.ctypes.data, 0, last_rows.ctypes.data,
+                last_weights.ctypes.data, last_invested.ctypes.data, last_outcome.ctypes.data, last_live.ctypes.data,
+                entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+            )  # fmt: skip
+            weights[start:] = last_weights[: count * n].reshape(count, n)
+            invested[start:] = last_invested[:count]
+            outcome[start:] = last_outcome[:count]
+            live_count[start:] = last_live[:count]
+        else:
+            bad = project_lanes(
+                w.ctypes.data, n, first_places.ctypes.data, states.ctypes.data, start, desirability.ctypes.data,
+                weights.ctypes.data, invested.ctypes.data, outcome.ctypes.data, live_count.ctypes.data,
+                entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+            )  # fmt: skip
+        if bad:
+            for date in range(start, start + count):
                 for column in range(n):
                     x = desirability[date, column]
                     if x != x and exclude_missing:
                         excluded_count[date] += 1
                     elif not (x >= 0.0 and x < np.inf):
                         return date, column, unresolved
-        order_lanes(w, n, desirability, start, stop - start)
-        solve_lanes(w, n, entropic, cap, floor, budget, k_full, k_largest)
-        land_lanes(w, n, cap, floor, cap_units, floor_units, budget_units)
-        for date in range(start, stop):
-            lane = date - start
-            live = int(w[LIVE + lane])
-            live_count[date] = live
-            if w[STATE + lane] == SETTLED:
-                for i in range(n):
-                    column = int(w[COLUMN + i * WIDTH + lane])
-                    weights[date, column] = w[UNITS + i * WIDTH + lane] * UNIT
-                target = w[TARGET + lane]
-                invested[date] = target * UNIT
-                outcome[date] = describe(int(w[K + lane]), live, k_full, k_largest, target, budget_units)
+        for lane in range(count):
+            if states[lane] == SETTLED:
                 continue
+            date = start + lane
             for i in range(n):
                 values[i] = w[VALUE + i * WIDTH + lane]
-                columns[i] = int(w[COLUMN + i * WIDTH + lane])
+                columns[i] = np.int64(w[PLACE + i * WIDTH + lane]) - lane * n
             invested[date], code = _project_date(
-                values, columns, live, weights[date], t, tail, units,
+                values, columns, live_count[date], weights[date], t, tail, units,
                 entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
             )  # fmt: skip
             outcome[date] = code
             unresolved += code == UNRESOLVED
     return -1, -1, unresolved
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def project_lanes(
+    w, n, first_places, states, start, rows, weights, invested, outcome, live_count,
+    entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
+):  # fmt: skip
+    """Project the eight dates from row ``start`` on; all arrays by address. Whether a number is no desirability.
+
+    What is written for a date whose state is not SETTLED is not its projection.
+    """
+    live, bad = order_lanes(w, n, first_places, rows, start * n)
+    k, a, q, scale, shift, state = solve_lanes(w, n, live, entropic, cap, floor, budget, k_full, k_largest)
+    target, state = land_lanes(
+        w, n, k, a, q, scale, shift, state, cap, floor, cap_units, floor_units, budget_units, weights, start * n
+    )
+    store(invested, start, target * UNIT)
+    store_uint8(outcome, start, describe_lanes(k, live, k_full, k_largest, target, budget_units))
+    store_int32(live_count, start, live)
+    store(states, 0, state)
+    return any_lane(bad > 0.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
