@@ -47,12 +47,14 @@ class Solution:
     @classmethod
     def empty(cls, dates: int, sleeves: int) -> Solution:
         """Room for the solution of ``dates`` dates."""
+        # What is known per date shares one allocation: a large one comes in huge pages, four smaller ones page by page.
+        known = np.empty(dates * 17, np.uint8)
         return cls(
             weights=np.empty((dates, sleeves)),
-            invested=np.empty(dates),
-            outcome=np.empty(dates, np.uint8),
-            live=np.empty(dates, np.int32),
-            excluded=np.empty(dates, np.int32),
+            invested=known[: 8 * dates].view(np.float64),
+            outcome=known[16 * dates :],
+            live=known[8 * dates : 12 * dates].view(np.int32),
+            excluded=known[12 * dates : 16 * dates].view(np.int32),
         )
 
     def rows(self, start: int, stop: int) -> Solution:
