@@ -252,6 +252,7 @@ def runs_of(case: Case) -> dict[str, Run]:
         name = f"allocopt {solver}" + (", date by date" if step == 1 else "")
         solve = partial(by_allocopt, case, solver, step)
         if ends(solve):
+            solve(0)  # compiles
             runs[name] = Run(solve, step)
         else:
             print(f"{name}: no answer in {TIME_LIMIT:g} s")
