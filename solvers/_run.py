@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from allocopt.errors import SolveError
+from allocopt.errors import SolveError, plain
 from allocopt.limits import GRID, Limits
 from allocopt.solvers._backends import MIXED_INTEGER, available
 from allocopt.solvers._branch import Exhausted, Supported, branch_and_bound
@@ -91,9 +91,14 @@ class Worker:
         d = task.desirability[row]
         live = d > 0.0
         entropic = program.distance == "kl"
-        if entropic and (task.always & ~live & (task.floors[row % len(task.floors)] > 0.0)).any():
+        dead = np.flatnonzero(entropic & task.always & ~live & (task.floors[row % len(task.floors)] > 0.0))
+        if len(dead):
             reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
-            return self._failed(Outcome.INFEASIBLE, reason)
+            refused = self._failed(Outcome.INFEASIBLE, reason)
+            name = f"column {dead[0]}" if task.sleeves is None else repr(plain(task.sleeves[dead[0]]))
+            floor = task.floors[row % len(task.floors)][dead[0]]
+            refused.conflict = Conflict((f"{name} is not live", f"{name} always held at {floor:g} or more"), {})
+            return refused
         able = live if entropic else live | task.always  # always held without a floor: zero, where entropy is finite
         caps = np.where(able, task.caps[row % len(task.caps)], 0.0)
         floors = np.where(able, task.floors[row % len(task.floors)], 0.0)

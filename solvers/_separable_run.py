@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocopt.errors import SolveError
+from allocopt.errors import SolveError, plain
 from allocopt.limits import Limits
 from allocopt.solvers.base import Failure, FloatArray, Report, Solution
 from allocopt.solvers.separable import SeparableResult, solve_separable
@@ -95,14 +96,23 @@ def _failure(
         dead = [i for i in np.flatnonzero(always & (floor > 0.0)).tolist() if not d[i] > 0.0]
         if program.distance == "kl" and dead:
             reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
-            conflict = tuple(f"{_name(table, i)} always held at {floor[i]:g} or more" for i in dead)
+            name = _name(table, dead[0])
+            conflict = (f"{name} is not live", f"{name} always held at {floor[dead[0]]:g} or more")
         else:
             must = np.flatnonzero(always & (floor > 0.0)).tolist()
-            excess = float(floor[must].sum() - limits.budget)
+            exact = {i: Fraction(float(floor[i])) for i in must}
+            over = sum(exact.values()) - Fraction(limits.budget)
+            excess = float(over)
+            spare = over  # floors that the others break the budget without, the smallest first, are no part of it
+            for i in sorted(must, key=exact.__getitem__):
+                if exact[i] >= spare:
+                    break
+                spare -= exact[i]
+                must.remove(i)
             names = [f"{_name(table, i)} always held at {floor[i]:g} or more" for i in must]
             conflict = (f"budget {limits.budget:g}", *names)
             relaxation = {conflict[0]: excess}
-            relaxation.update({name: excess for name, i in zip(names, must, strict=True) if floor[i] >= excess})
+            relaxation.update({name: excess for name, i in zip(names, must, strict=True) if exact[i] >= over})
             reason = f"no weights keep all of: {'; '.join(conflict)}, which ask for {excess:.4g} more than there is"
     failure = Failure(row, where, reason, conflict, relaxation, program.on_failure)
     if program.on_failure == "raise":
@@ -116,7 +126,7 @@ def _failure(
 
 
 def _name(table: Table, column: int) -> str:
-    return f"column {column}" if table.sleeves is None else repr(table.sleeves[column])
+    return f"column {column}" if table.sleeves is None else repr(plain(table.sleeves[column]))
 
 
 def _held_before(
