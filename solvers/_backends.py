@@ -31,6 +31,9 @@ NONSYMMETRIC = (1e-8, 1e-7, 1e-6)
 #: Factors on the tolerance that the final solve of a problem with second-order cones tries before 1.
 TIGHTER = (1e-4, 1e-2, 1e-1)
 
+#: Factors that a problem with second-order cones tries after 1: a limit that leaves little room ends a little short.
+LOOSER = (10.0, 100.0)
+
 
 class Ended(Enum):
     """How a continuous solve ended."""
@@ -129,14 +132,15 @@ def tolerances(problem: Canonical, tolerance: float, *, final: bool) -> tuple[fl
     """Tolerances to try in turn until one is met.
 
     Without cones the answer is polished, and one is enough. Second-order cones have no active set to polish on, so the
-    final solve asks for more digits first. With the relative entropy the value may be less accurate than asked for,
-    which shows in the certificate's gap; the weights are refined afterwards.
+    final solve asks for more digits first. With any cones the value may be less accurate than asked for, which shows in
+    the certificate's gap. With the relative entropy the weights are refined afterwards.
     """
     if problem.linear:
         return (tolerance,)
     if problem.dims.exp or problem.dims.p3d:
         return tuple(max(tolerance, least) for least in NONSYMMETRIC)
-    return (*(factor * tolerance for factor in TIGHTER), tolerance) if final else (tolerance,)
+    loosened = (tolerance, *(factor * tolerance for factor in LOOSER))
+    return (*(factor * tolerance for factor in TIGHTER), *loosened) if final else loosened
 
 
 def solve(problem: Canonical, backend: str, tolerance: float) -> Raw:
