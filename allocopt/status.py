@@ -62,8 +62,8 @@ class Outcome(Enum):
     )
     UNPROVED = (
         10,
-        "the search for the best support reached max_nodes; the best so far is given, its bound in the certificate",
-        "raise max_nodes, or install a mixed-integer solver",
+        "the search for the best support ran out of nodes or time; the best so far is given, its bound is certified",
+        "raise max_nodes or time_limit, or install a mixed-integer solver",
     )
     UNSOLVED = (
         11,

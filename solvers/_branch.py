@@ -11,6 +11,7 @@ method of solving discrete programming problems", Econometrica 28 (1960); for se
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from allocopt.solvers._formulation import SolverFailure
+from allocopt.solvers._problem import SolverFailure
 from allocopt.solvers.base import FloatArray
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -51,7 +52,10 @@ class Relaxed(Protocol):
 
 
 #: Minimiser within ``lower <= w <= upper``, or None where there is none.
-Relax = Callable[[FloatArray, FloatArray], Relaxed | None]
+Solve = Callable[[FloatArray, FloatArray], Relaxed | None]
+
+#: Relaxation within those bounds, for sleeves that are zero or at least the third argument (0: anything between).
+Relax = Callable[[FloatArray, FloatArray, FloatArray], Relaxed | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,20 +71,24 @@ class Supported:
 
 
 def branch_and_bound(
+    solve: Solve,
     relax: Relax,
     floors: FloatArray,
     caps: FloatArray,
     always: BoolArray,
     tolerance: float,
     max_nodes: int,
+    seconds: float = np.inf,
     affordable: Callable[[BoolArray], bool] = lambda held: True,
 ) -> Supported | None:
     """Search all supports, best bound first; None if none is feasible.
 
     Parameters
     ----------
+    solve : callable
+        Solves the convex problem within bounds, to be used on a support.
     relax : callable
-        Solves the convex problem within bounds.
+        Solves a relaxation of it, whose value is a lower bound and which may be closer than `solve` within the bounds.
     floors, caps : array (n,)
         Zero caps for sleeves that cannot be held.
     always : array (n,) of bool
@@ -89,6 +97,8 @@ def branch_and_bound(
         Difference of objectives, relative and absolute, below which two supports count as equal.
     max_nodes : int
         Relaxations to solve at most; beyond it the best so far is returned with ``proved=False``.
+    seconds : float
+        The same for time.
     affordable : callable
         Whether the floors of a support fit the budget, where that is known better than to the solver's tolerance.
 
@@ -102,24 +112,26 @@ def branch_and_bound(
     order = count()
     nodes = 0
     best: Supported | None = None
+    end = time.monotonic() + seconds
     cut = np.inf  # lowest bound among what was cut off, leaves included
 
-    def solve(low: FloatArray, high: FloatArray) -> Relaxed | None:
+    def relaxed(low: FloatArray, high: FloatArray) -> Relaxed | None:
         nonlocal nodes
         nodes += 1
-        return relax(low, high)
+        return relax(low, high, np.where(optional & (low == 0.0) & (high > 0.0), floors, 0.0))
 
     def propose(held: BoolArray) -> None:
         """Make the best weights on a support the incumbent, if they are better."""
-        nonlocal best
+        nonlocal best, nodes
         if not affordable(held):
             return
+        nodes += 1
         low, high = np.where(held, floors, 0.0), np.where(held, caps, 0.0)
         point = solve(low, high)
         if point is not None and (best is None or point.value < best.value):
             best = Supported(low, high, point.value, point.bound, 0, False)
 
-    root = solve(lower, caps)
+    root = relaxed(lower, caps)
     if root is None:
         return None
     if not optional.any():
@@ -136,7 +148,7 @@ def branch_and_bound(
         w = point.w
         between = undecided & (w > DUST * floors) & (w < (1.0 - DUST) * floors)
         held = always | (floors == 0.0) | (low > 0.0) | ((high > 0.0) & (w >= 0.5 * floors))
-        if nodes >= max_nodes:
+        if nodes >= max_nodes or time.monotonic() > end:
             cut = min(cut, bound)
             if best is None:
                 propose(held)
@@ -162,7 +174,7 @@ def branch_and_bound(
         out, into = high.copy(), low.copy()
         out[i], into[i] = 0.0, floors[i]
         for new_low, new_high in ((low, out), (into, high)):
-            child = solve(new_low, new_high) if affordable(new_low > 0.0) else None
+            child = relaxed(new_low, new_high) if affordable(new_low > 0.0) else None
             if child is not None:
                 heapq.heappush(queue, (max(child.bound, bound), next(order), child, new_low, new_high))
     if best is None:

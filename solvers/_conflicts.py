@@ -16,7 +16,8 @@ import numpy as np
 
 from allocopt.errors import plain
 from allocopt.solvers._branch import branch_and_bound
-from allocopt.solvers._formulation import Formulation, Point, Problem, SolverFailure
+from allocopt.solvers._formulation import Formulation
+from allocopt.solvers._problem import Point, Problem, SolverFailure
 from allocopt.solvers.base import FloatArray
 
 #: Slacks up to this, in units of each limit, are the solver's rounding.
@@ -137,12 +138,15 @@ class Elastic:
         def relax(lower: FloatArray, upper: FloatArray) -> Point | None:
             return self._compiled.solve(lower, upper, polished=True)
 
+        def relax_open(lower: FloatArray, upper: FloatArray, floors: FloatArray) -> Point | None:
+            return relax(lower, upper)
+
         try:
             if optional is None:
                 lower, upper = np.zeros(n), np.ones(n)
             else:
                 floors, always = optional
-                found = branch_and_bound(relax, floors, np.ones(n), always & False, 1e-9, 2_000)
+                found = branch_and_bound(relax, relax_open, floors, np.ones(n), always & False, 1e-9, 2_000)
                 if found is None:
                     return None
                 lower, upper = found.lower, found.upper

@@ -16,9 +16,10 @@ from allocopt.limits import GRID, Limits
 from allocopt.solvers._backends import MIXED_INTEGER, available
 from allocopt.solvers._branch import Exhausted, Supported, branch_and_bound
 from allocopt.solvers._conflicts import Conflict, Elastic
-from allocopt.solvers._formulation import Formulation, Problem, SolverFailure, Target
+from allocopt.solvers._formulation import Formulation, Target
 from allocopt.solvers._grid import land
 from allocopt.solvers._mixed_integer import best_support
+from allocopt.solvers._problem import SolverFailure
 from allocopt.solvers.base import Failure, FloatArray, Report, Solution, thread_count
 from allocopt.status import Outcome
 
@@ -138,7 +139,7 @@ class Worker:
         """Best weights with this sum (``spend="free"``: up to it), or None where there are none."""
         target = Target.of(self.task.desirability[row], float(total))
         self.formulation.set_date(row, target, float(total), previous)
-        found = self._support(self.formulation.nearest, floors, caps)
+        found = self._support(floors, caps)
         return None if found is None else self._landed(found, target, floors, caps, total)
 
     def _at_most(
@@ -162,27 +163,28 @@ class Worker:
             raise failure
         return None
 
-    def _support(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
+    def _support(self, floors: FloatArray, caps: FloatArray) -> Supported | None:
         """Best support of the date whose parameters are set."""
-        program, always = self.task.program, self.task.always
-        problem.load()
+        program, always, formulation = self.task.program, self.task.always, self.formulation
+        formulation.load()
         narrow = len(caps) <= NARROW
         if program.search == "mixed-integer":
-            return self._by_mixed_integer(problem, floors, caps)
+            return self._by_mixed_integer(floors, caps)
         affordable = self._affordable(floors)
         # No mixed-integer solver takes the entropy's cones.
         stated = program.distance == "euclidean"
         other = program.search == "auto" and not narrow and stated and bool(available(MIXED_INTEGER))
         try:
             found = branch_and_bound(
-                problem.solve, floors, caps, always, program.search_tolerance, program.max_nodes, affordable
-            )
+                formulation.nearest.solve, formulation.relaxed, floors, caps, always,
+                program.search_tolerance, program.max_nodes, program.time_limit, affordable,
+            )  # fmt: skip
         except Exhausted:
             if not other:
                 raise
-            return self._by_mixed_integer(problem, floors, caps)
+            return self._by_mixed_integer(floors, caps)
         if found is not None and not found.proved and other:
-            return self._by_mixed_integer(problem, floors, caps)
+            return self._by_mixed_integer(floors, caps)
         return found
 
     def _affordable(self, floors: FloatArray) -> Callable[[Any], bool]:
@@ -191,15 +193,16 @@ class Worker:
         budget = Fraction(self.task.budget)
         return lambda held: sum((exact[i] for i in np.flatnonzero(held)), Fraction(0)) <= budget
 
-    def _by_mixed_integer(self, problem: Problem, floors: FloatArray, caps: FloatArray) -> Supported | None:
-        return best_support(self.formulation, problem, floors, caps, self.task.always)
+    def _by_mixed_integer(self, floors: FloatArray, caps: FloatArray) -> Supported | None:
+        return best_support(self.formulation, floors, caps, self.task.always, self.task.program.time_limit)
 
     def _largest(self, floors: FloatArray, caps: FloatArray) -> tuple[Fraction, bool] | None:
         """Largest sum that the limits can hold and whether that is proved, or None if they hold nothing."""
         program, problem = self.task.program, self.formulation.largest
         problem.load()
         found = branch_and_bound(
-            problem.solve, floors, caps, self.task.always, program.search_tolerance, program.max_nodes,
+            problem.solve, lambda lower, upper, open_floors: problem.solve(lower, upper), floors, caps,
+            self.task.always, program.search_tolerance, program.max_nodes, program.time_limit,
             self._affordable(floors),
         )  # fmt: skip
         if found is None:

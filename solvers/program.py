@@ -73,6 +73,8 @@ class ConvexProgram:
         Difference of objectives below which two supports count as equal, absolute and relative to ``1 + objective``.
     max_nodes : int, default 5000
         Convex problems that branch and bound may solve for a date; the compiled kernels may solve 20 times as many.
+    time_limit : float, default 60.0
+        Seconds that the search for a date's support may take before its best so far is returned as UNPROVED.
     n_jobs : int, default 1
         Processes over which dates are spread where they are independent; -1 for one a processor.
     progress : bool, default False
@@ -111,6 +113,7 @@ class ConvexProgram:
     tolerance: float = 1e-9
     search_tolerance: float = 1e-10
     max_nodes: int = 5_000
+    time_limit: float = 60.0
     n_jobs: int = 1
     progress: bool = False
 
@@ -128,6 +131,8 @@ class ConvexProgram:
                 raise SpecificationError(f"{name} is outside [1e-14, 1e-3]", value=value, remedy="give 1e-9 or so")
         if isinstance(self.max_nodes, bool) or not isinstance(self.max_nodes, int) or self.max_nodes < 1:
             raise SpecificationError("max_nodes is not a positive int", value=self.max_nodes, remedy="give 1 or more")
+        if isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float)) or self.time_limit <= 0:
+            raise SpecificationError("time_limit is not above 0", value=self.time_limit, remedy="give seconds, or inf")
         object.__setattr__(self, "terms", tuple(self.terms) if isinstance(self.terms, (list, tuple)) else (self.terms,))
         for term in self.terms:
             if isinstance(term, type) or not isinstance(term, Term):
