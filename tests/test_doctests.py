@@ -17,6 +17,7 @@ MODULES = ["allocopt", *(name for name in NAMES if not name.endswith("__main__")
 
 def test_the_package_has_been_walked() -> None:
     assert {"allocopt.allocation", "allocopt.solvers.projection", "allocopt.backtests.rotation"} <= set(MODULES)
+    assert {"allocopt.costs", "allocopt.solvers.program", "allocopt.solvers.terms.risk"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
