@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from allocopt.solvers.heuristic import Heuristic
 from allocopt.solvers.program import ConvexProgram, bad_value
 from allocopt.solvers.projection import Projection
 from allocopt.status import PerDate, Status, outcomes
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Weights = TypeVar("Weights", covariant=True)
 
@@ -299,7 +302,7 @@ def allocate(
     dates, sleeves = table.shape
     solution = Solution.empty(dates, sleeves)
 
-    report = method.solve_table(table, limits, exclude, solution) if isinstance(method, TableSolver) else None
+    report = method.solve_table(table, limits, exclude, solution) if _sees_table(method) else None
     by_row = _rows(method)
 
     def run(rows: tuple[int, int]) -> None:
@@ -326,7 +329,12 @@ def allocate(
 
 def _rows(solver: AnySolver) -> Solver:
     """Solver of independent rows: the object itself, or what a program without terms leaves its dates to."""
-    return solver.plain if isinstance(solver, TableSolver) else solver
+    return solver.plain if _sees_table(solver) else solver
+
+
+def _sees_table(solver: AnySolver) -> TypeIs[TableSolver]:
+    """Whether a solver wants all dates at once; isinstance with a protocol would take as long as a whole allocation."""
+    return hasattr(solver, "solve_table")
 
 
 def find_solver(solver: str | AnySolver) -> AnySolver:

@@ -39,7 +39,6 @@ MOST_IN_A_SECTOR = 0.30
 MOST_TRADED = 0.40  # of the capital a month, buys and sells both counted
 MOST_VOLATILITY = 0.16  # a year
 COST = ProportionalCost(0.001)  # 10 basis points a side: in the objective, and in the account below
-TOLERANCE = 1e-7
 AVERSION = 10.0  # half width of the band without trades: 10 * 0.001 = 1 % of capital
 
 
@@ -182,12 +181,7 @@ def main() -> None:
     results = {
         "projection": allocate(scores, LIMITS),
         "with cost": allocate(scores, LIMITS, solver=ConvexProgram(terms=(cost,), previous=held)),
-        # Where the volatility limit leaves hardly any room, the solver does not reach 1e-9: the gap shows what it did.
-        "program": allocate(
-            scores,
-            LIMITS,
-            solver=ConvexProgram(terms=terms, previous=held, on_failure="previous", tolerance=TOLERANCE),
-        ),
+        "program": allocate(scores, LIMITS, solver=ConvexProgram(terms=terms, previous=held, on_failure="previous")),
     }
     months = {name: describe(result, sectors, returns, covariances) for name, result in results.items()}
     print(pd.DataFrame({name: summary(months[name], result) for name, result in results.items()}).to_string())
