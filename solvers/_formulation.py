@@ -102,7 +102,10 @@ class Formulation:
         w = self.weights
         problem = cp.Problem(cp.Minimize(objective), [w >= self.lower, w <= self.upper, *more, *self._hard])
         dead = self._dead if any(parameter is self._dead for parameter in problem.parameters()) else None
-        return Problem(problem, w, self.lower, self.upper, self._backend, self._tolerance, dead=dead, hull=hull)
+        return Problem(
+            problem, w, self.lower, self.upper, self._backend, self._tolerance, dead=dead, hull=hull,
+            dates=(self.budget, self.previous, self._target, self._curvature, self._slope), tables=bool(self._tables),
+        )  # fmt: skip
 
     @cached_property
     def nearest(self) -> Problem:

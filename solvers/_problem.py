@@ -7,6 +7,7 @@ only moves bounds, and those are entries of the canonical vectors, found once by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,14 +47,25 @@ class Moved:
     factors: FloatArray
 
     @classmethod
-    def between(cls, base: FloatArray, ones: FloatArray, counted: FloatArray) -> Moved:
-        """From the vector at zero, with ones and with 1, 2, 3, ... in the parameter."""
-        places = np.flatnonzero(ones - base)
-        factors = (ones - base)[places]
-        entries = np.rint((counted - base)[places] / factors).astype(np.int64) - 1
-        if not np.allclose(base[places] + factors * (entries + 1.0), counted[places]):
-            raise AssertionError("cvxpy changed how it canonicalises bounds")
-        return cls(places, entries, factors)
+    def found(cls, base: FloatArray, probes: list[FloatArray], values: list[FloatArray]) -> Moved | None:
+        """Compare a vector with the parameter at zero with what it is at ``values``: ones, 1, 2, ..., and others.
+
+        None where a place depends on several entries.
+        """
+        places = np.flatnonzero(np.any([probe != base for probe in probes], axis=0))
+        factors = (probes[0] - base)[places]
+        if not factors.all():
+            return None
+        entries = np.rint((probes[1] - base)[places] / factors).astype(np.int64) - 1
+        if not ((entries >= 0) & (entries < len(values[0]))).all():
+            return None
+        moved = cls(places, entries, factors)
+        for probe, value in zip(probes, values, strict=True):
+            again = base.copy()
+            moved.add(again, value)
+            if not np.allclose(again, probe, rtol=1e-9, atol=1e-12):
+                return None
+        return moved
 
     def add(self, vector: FloatArray, value: FloatArray) -> None:
         """Move ``vector`` in place."""
@@ -77,6 +89,10 @@ class Problem:
         Occurs only as ``w + dead`` in the entropy: one where the upper bound is zero, to keep the logarithm finite.
     hull : cvxpy Parameter, optional
         Occurs only linearly: floors of the sleeves that may be zero or above them.
+    dates : sequence of cvxpy Parameter
+        Change from date to date. If they enter the canonical vectors entry by entry, a date does without cvxpy too.
+    tables : bool
+        Whether there are other parameters that change, such as matrices; then each date goes through cvxpy.
     """
 
     def __init__(
@@ -90,6 +106,8 @@ class Problem:
         *,
         dead: cp.Parameter | None = None,
         hull: cp.Parameter | None = None,
+        dates: Sequence[cp.Parameter] = (),
+        tables: bool = True,
     ) -> None:
         self._problem, self._w = problem, w
         self._movable = {"lower": lower, "upper": upper}
@@ -97,31 +115,71 @@ class Problem:
             self._movable["dead"] = dead
         if hull is not None:
             self._movable["hull"] = hull
+        known = {parameter.id for parameter in problem.parameters()}
+        self._dates = [parameter for parameter in dates if parameter.id in known]
+        self._affine = not tables
         self._backend, self._tolerance = backend, tolerance
-        self._right: dict[str, Moved] = {}
-        self._linear: dict[str, Moved] = {}
+        self._moves: dict[int, tuple[Moved, Moved]] = {}
         self._columns = slice(0, 0)
         self._names: tuple[str, ...] = ()
         self._last: tuple[bytes, Raw] | None = None
 
     def load(self) -> None:
         """Take over the present values of all parameters."""
-        n = self._w.shape[0]
-        for parameter in self._movable.values():
-            parameter.value = np.zeros(n)
-        self._now = self._canonical()
-        self._last = None
         if not self._names:
-            for name, parameter in self._movable.items():
-                probes = []
-                for probe in (np.ones(n), np.arange(1.0, n + 1.0)):
-                    parameter.value = probe
-                    probes.append(self._canonical())
-                parameter.value = np.zeros(n)
-                self._right[name] = Moved.between(self._now.b, probes[0].b, probes[1].b)
-                self._linear[name] = Moved.between(self._now.q, probes[0].q, probes[1].q)
-            self._names = _backends.choose(self._backend, self._now)
-            self._low, self._high = self._right["lower"].rows(n), self._right["upper"].rows(n)
+            self._compile()
+        self._last = None
+        if self._affine:
+            b, q = self._base.b.copy(), self._base.q.copy()
+            for parameter in self._dates:
+                self._move(b, q, parameter, np.atleast_1d(parameter.value))
+            self._now = replace(self._base, b=b, q=q)
+            return
+        for parameter in self._movable.values():
+            parameter.value = np.zeros(parameter.shape)
+        self._now = self._canonical()
+
+    def _compile(self) -> None:
+        """Canonicalise for the first time, and find the places of all parameters that enter entry by entry."""
+        before = [parameter.value for parameter in self._dates]
+        for parameter in (*self._movable.values(), *self._dates):
+            parameter.value = np.zeros(parameter.shape)
+        self._base = self._canonical()
+        for parameter in (*self._movable.values(), *(self._dates if self._affine else [])):
+            moves = self._places(parameter)
+            if moves is not None:
+                self._moves[parameter.id] = moves
+            elif any(parameter is date for date in self._dates):
+                self._affine = False  # an own expression mixes its entries: cvxpy has to set each date
+            else:
+                raise AssertionError("cvxpy changed how it canonicalises bounds")
+        for parameter, value in zip(self._dates, before, strict=True):
+            parameter.value = value
+        self._names = _backends.choose(self._backend, self._base)
+        n = self._w.shape[0]
+        self._low, self._high = (self._moves[self._movable[name].id][0].rows(n) for name in ("lower", "upper"))
+
+    def _places(self, parameter: cp.Parameter) -> tuple[Moved, Moved] | None:
+        """Find where a parameter goes, by changing it; None if it does not enter entry by entry."""
+        size = max(parameter.size, 1)
+        values = [np.ones(size), np.arange(1.0, size + 1.0), 1.0 / np.arange(2.0, size + 2.0) ** 2]
+        probes = []
+        for value in values:
+            parameter.value = value.reshape(parameter.shape)
+            probes.append(self._canonical())
+        parameter.value = np.zeros(parameter.shape)
+        right = Moved.found(self._base.b, [probe.b for probe in probes], values)
+        linear = Moved.found(self._base.q, [probe.q for probe in probes], values)
+        same = all(
+            np.array_equal(probe.A.data, self._base.A.data) and np.array_equal(probe.P.data, self._base.P.data)
+            for probe in probes
+        )
+        return (right, linear) if right is not None and linear is not None and same else None
+
+    def _move(self, b: FloatArray, q: FloatArray, parameter: cp.Parameter, value: FloatArray) -> None:
+        right, linear = self._moves[parameter.id]
+        right.add(b, value)
+        linear.add(q, value)
 
     def _canonical(self) -> Canonical:
         data, _, _ = self._problem.get_problem_data(cp.CLARABEL)
@@ -145,8 +203,7 @@ class Problem:
         for name in self._movable:
             value = values[name]
             assert value is not None
-            self._right[name].add(b, value)
-            self._linear[name].add(q, value)
+            self._move(b, q, self._movable[name], value)
         return replace(self._now, b=b, q=q)
 
     def solve(
