@@ -125,7 +125,8 @@ PROGRAM_FIELDS = (
 class ProgramCertificate(Generic[PerDate]):
     """Proof, date by date, of what a general program's weights keep, and of how much better any others could be.
 
-    One number a date where one date was given, else an array or Series; NaN on dates that failed.
+    One number a date where one date was given, else an array or Series. On dates that failed `support` counts what is
+    held in place of a solution, and the residuals, objective and bound are NaN.
 
     Attributes
     ----------
@@ -173,12 +174,12 @@ class ProgramCertificate(Generic[PerDate]):
 
     @property
     def budget_residual(self) -> PerDate:
-        """``b* - sum(w)``: below n grid units of 2**-53."""
+        """``b* - sum(w)``: below n grid units of 2**-53, up to 1e-6 where a cone (a volatility limit) sets ``b*``."""
         return self._column("budget_residual")
 
     @property
     def limit_residual(self) -> PerDate:
-        """Largest excess over any limit of the terms, in the limit's unit; at most about 1e-9."""
+        """Largest excess over any limit of the terms, of a volatility limit as a share of it; 1e-8 at most."""
         return self._column("limit_residual")
 
     @property
@@ -223,8 +224,11 @@ class ProgramCertificate(Generic[PerDate]):
     def __repr__(self) -> str:
         if len(self._table) == 0:
             return f"ProgramCertificate({self.distance}, no dates)"
+        solved = self._table[~np.isnan(self._table[:, PROGRAM_FIELDS.index("objective")])]
+        if len(solved) == 0:
+            return f"ProgramCertificate({self.distance}, no date solved)"
         shown = ", ".join(
-            f"{name} <= {float(np.nanmax(self._table[:, PROGRAM_FIELDS.index(name)], initial=0.0)):.1e}"
+            f"{name} <= {float(np.nanmax(solved[:, PROGRAM_FIELDS.index(name)], initial=0.0)):.1e}"
             for name in ("cap_residual", "floor_residual", "budget_residual", "limit_residual", "gap")
         )
         return f"ProgramCertificate({self.distance}, {shown})"

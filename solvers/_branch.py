@@ -4,8 +4,7 @@ A sleeve is zero or at least its floor. The convex relaxation lets it be anythin
 is a lower bound. Where the relaxation puts no sleeve strictly between zero and its floor it is the answer; otherwise
 one such sleeve is either not held or held, two smaller problems. Every support is in one of the leaves, and a leaf is
 cut off only by a bound, so the result is the global optimum to the tolerance (A. H. Land and A. G. Doig, "An automatic
-method of solving discrete programming problems", Econometrica 28 (1960); for semi-continuous variables E. M. L. Beale,
-"Integer programming", 1985, section 3).
+method of solving discrete programming problems", Econometrica 28 (1960)).
 """
 
 from __future__ import annotations

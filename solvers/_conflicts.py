@@ -23,6 +23,9 @@ from allocopt.solvers.base import FloatArray
 #: Slacks up to this, in units of each limit, are the solver's rounding.
 NOTHING = 1e-7
 
+#: Name of the rule that makes supports a choice.
+FLOOR_RULE = "every sleeve is zero or at least its floor"
+
 #: More than any limit on weights could have to give.
 ANYTHING = 1e3
 
@@ -48,6 +51,8 @@ class Conflict:
 
     def __str__(self) -> str:
         give = "; or ".join(f"{name} by {amount:.4g}" for name, amount in self.relaxation.items())
+        if self.limits == (FLOOR_RULE,):
+            return f"the limits can be kept, but not together with the rule that {FLOOR_RULE}"
         return f"no weights keep all of: {'; '.join(self.limits)}" + (f". Enough to relax: {give}" if give else "")
 
 
@@ -89,11 +94,14 @@ class Elastic:
             *(f"{sleeves[i]} always held at {floors[i]:g} or more" for i in range(n)),
             *(limit.name for limit in self._formulation.limits),
         ]
+        units = [1.0] * (1 + 2 * n) + [limit.unit for limit in self._formulation.limits]
         integer = False
         given = self._least(np.ones(len(names)), np.full(len(names), ANYTHING), None)
         if given is not None and given.max() <= NOTHING:
-            if n > MOST_SLEEVES or not (floors > 0.0).any():
+            if not (floors > 0.0).any():
                 return None
+            if n > MOST_SLEEVES:  # which of the limits the rule conflicts with would take as many searches
+                return Conflict((FLOOR_RULE,), {})
             integer = True
         optional = (floors, always) if integer else None
         relaxation = self._least(np.ones(len(names)), np.full(len(names), ANYTHING), optional)
@@ -123,8 +131,8 @@ class Elastic:
             only = np.arange(len(names)) == k
             alone = self._least(np.where(only, 1.0, 0.0), np.where(only, ANYTHING, 0.0), optional)
             if alone is not None:
-                give[names[k]] = float(alone[k])
-        rule = ("every sleeve is zero or at least its floor",) if integer else ()
+                give[names[k]] = float(alone[k]) * units[k]
+        rule = (FLOOR_RULE,) if integer else ()
         return Conflict(tuple(names[k] for k in sorted(members)) + rule, give)
 
     def _least(

@@ -106,17 +106,24 @@ class Worker:
         total = Fraction(task.budget)
         if program.spend == "most":
             total = min(total, sum((Fraction(float(c)) for c in caps), Fraction(0)))
+        failure: SolverFailure | None = None
+        answer: Answer | None = None
         try:
             answer = self._at(total, row, floors, caps, previous)
-            if answer is None and program.spend == "most":
+        except SolverFailure as error:
+            failure = error  # next to the boundary of a cone a little less may be held accurately
+        if answer is None and program.spend == "most":
+            try:
                 formulation.set_date(row, Target.of(d, float(total)), task.budget, previous)
                 largest = self._largest(floors, caps)
                 if largest is not None:
                     best, proved = largest
-                    answer = self._at_most(best, row, floors, caps, previous)
+                    answer = self._at_most(min(best, total), row, floors, caps, previous)
                     if answer is not None and not proved:
                         answer.outcome = Outcome.UNPROVED
-        except SolverFailure as failure:
+            except SolverFailure as error:
+                failure = failure or error
+        if answer is None and failure is not None:
             return self._failed(Outcome.UNSOLVED, str(failure))
         if answer is not None:
             return answer

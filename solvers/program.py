@@ -56,8 +56,8 @@ class ConvexProgram:
         Whether the sum of weights is the largest that all limits can hold (cash only where it is forced), or any sum
         up to the budget, whichever is best for the objective, with ``t = budget d / sum(d)``.
     on_failure : {"raise", "previous", "cash"}, default "raise"
-        What a date that has no solution does: raise SolveError, hold what was held before (drifted; all cash on the
-        first date), or hold nothing. It is listed in `Allocation.failures` in any case.
+        What a date that has no solution does: raise SolveError, hold what was held before (drifted; on the first date
+        what ``previous`` says, or all cash), or hold nothing. It is listed in `Allocation.failures` in any case.
     route : {"auto", "cvxpy"}, default "auto"
         "auto" leaves problems with a one-dimensional dual to the compiled kernels: none of the terms but sleeve limits
         and a proportional cost. The route is shown in `Allocation.route`.
@@ -87,7 +87,7 @@ class ConvexProgram:
 
     References
     ----------
-    S. Boyd and L. Vandenberghe, "Convex Optimization" (2004), chapter 4; docs/programs.md.
+    S. Boyd and L. Vandenberghe, "Convex Optimization" (2004), chapter 4; docs/programs/index.md.
 
     Examples
     --------

@@ -24,14 +24,17 @@ class Limit:
     name : str
         As it is called when it conflicts with others.
     excess : cvxpy expression
-        Convex scalar; by how much the limit is broken where it is above zero, in the limit's own unit.
+        Convex scalar; by how much the limit is broken where it is above zero.
     constraints : tuple of cvxpy constraint, optional
         What is handed to the solver in place of ``excess <= 0``, where another form of the same is better.
+    unit : float
+        What an excess of 1.0 is in the limit's own unit.
     """
 
     name: str
     excess: cp.Expression
     constraints: tuple[cp.Constraint, ...] = ()
+    unit: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

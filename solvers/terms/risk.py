@@ -112,7 +112,7 @@ class VolatilityLimit:
 
         # In units of the limit, so that the solver's tolerance means the same for daily and for yearly variances.
         stacked = cp.hstack(_risk_parts(self.covariance, context)) / self.limit
-        return Built(limits=(Limit(f"volatility at most {self.limit:g}", cp.norm(stacked, 2) - 1.0),))
+        return Built(limits=(Limit(f"volatility at most {self.limit:g}", cp.norm(stacked, 2) - 1.0, unit=self.limit),))
 
 
 def _risk_parts(covariance: CovarianceLike | FactorCovariance, context: Context) -> list[cp.Expression]:

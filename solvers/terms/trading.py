@@ -126,7 +126,7 @@ class CostPenalty:
 
     References
     ----------
-    S. Boyd et al., "Multi-Period Trading via Convex Optimization" (2017), section 4.2.
+    S. Boyd et al., "Multi-Period Trading via Convex Optimization" (2017), section 4.
 
     Examples
     --------
