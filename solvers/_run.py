@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -286,7 +287,7 @@ def solve_program(
         answers = _in_sequence(task, previous, returns, out)
     else:
         answers = _in_parallel(task, workers)
-    with _bar(dates, program.progress) as step:
+    with closing(answers), _bar(dates, program.progress) as step:
         for row, answer, backend in answers:
             name = backend or name
             if answer.reason:
@@ -327,7 +328,7 @@ def _search_name(program: ConvexProgram, floors: FloatArray) -> str:
 
 def _in_sequence(
     task: Task, previous: FloatArray | None, returns: FloatArray | None, out: Solution
-) -> Iterator[tuple[int, Answer, str]]:
+) -> Generator[tuple[int, Answer, str], None, None]:
     """One date after the other, each knowing what the one before holds."""
     worker = Worker(task)
     dates, n = task.desirability.shape
@@ -348,15 +349,20 @@ def drift(weights: FloatArray, returns: FloatArray) -> FloatArray:
     return grown
 
 
-def _in_parallel(task: Task, workers: int) -> Iterator[tuple[int, Answer, str]]:
+def _in_parallel(task: Task, workers: int) -> Generator[tuple[int, Answer, str], None, None]:
     """Independent dates in processes, several chunks for each, in the order of the dates."""
     from joblib import Parallel, delayed
 
     dates = len(task.desirability)
     chunks = np.array_split(np.arange(dates), min(dates, 4 * workers))
     solved = Parallel(n_jobs=workers, return_as="generator")(delayed(_solve_rows)(task, rows) for rows in chunks)
-    for chunk in solved:
-        yield from chunk
+    try:
+        for chunk in solved:
+            yield from chunk
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a failed date leaves the chunks after it unused
+            solved.close()
 
 
 def _solve_rows(task: Task, rows: Any) -> list[tuple[int, Answer, str]]:
