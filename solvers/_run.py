@@ -34,6 +34,10 @@ NARROW = 14
 #: Parts of capital given up in turn, until the largest attainable sum, found to the backend's tolerance, can be held.
 BACK_OFF = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)
 
+#: Distance from cap or floor within which a weight that its multiplier puts there is moved onto it. Without an interior
+#: cones are solved to 1e-4 in the weights, and to move them so far would break other limits.
+SNAP = 1e-7
+
 #: Excess over a term's limit beyond which weights count as inaccurate (linear limits are met to about 1e-15).
 MOST_EXCESS = 1e-8
 
@@ -228,8 +232,8 @@ class Worker:
             raise SolverFailure("the best support is infeasible when solved again")
         point = formulation.refined(point, found.lower, found.upper)
         held = found.upper > 0.0
-        at_upper = held & point.at_upper & ~point.at_lower
-        at_lower = held & point.at_lower
+        at_lower = held & point.at_lower & (point.w - found.lower <= SNAP)
+        at_upper = held & point.at_upper & (caps - point.w <= SNAP) & ~at_lower
         w = np.where(at_upper, caps, np.where(at_lower, found.lower, point.w))
         spent = total if program.spend == "most" or point.w.sum() >= float(total) - 1e-9 else None
         weights, invested = land(w, found.lower, caps, held, held & ~at_upper & ~at_lower, spent)
