@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from allocopt.errors import LabelError, ShapeError, plain
 FloatArray = npt.NDArray[np.float64]
 
 #: One number for every sleeve, numbers by label, or numbers in the order of the sleeves.
-PerSleeve = float | Mapping[Hashable, float] | Sequence[float] | FloatArray | pd.Series
+PerSleeve = float | Mapping[Any, float] | Sequence[float] | FloatArray | pd.Series
 
 
 def per_sleeve(

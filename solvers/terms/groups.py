@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,8 +118,8 @@ class ExposureLimits:
     """
 
     loadings: CovarianceLike
-    lower: float | Mapping[Hashable, float] | None = None
-    upper: float | Mapping[Hashable, float] | None = None
+    lower: float | Mapping[Any, float] | None = None
+    upper: float | Mapping[Any, float] | None = None
 
     needs_previous = False
 

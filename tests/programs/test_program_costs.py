@@ -1,5 +1,8 @@
 """Costs of trading: the accounting's numbers and the optimiser's expression are the same formula."""
 
+# cvxpy annotates its values as optional and its constraints as bool.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalOperand=false
+
 from __future__ import annotations
 
 from collections.abc import Hashable

@@ -4,6 +4,9 @@ The conditions of Karush, Kuhn and Tucker are written here in numpy from the ret
 enumerated here, each one solved by an own cvxpy model.
 """
 
+# cvxpy annotates its values as optional and its constraints as bool.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalOperand=false, reportAssignmentType=false
+
 from __future__ import annotations
 
 import itertools
@@ -283,8 +286,8 @@ def enumerated(case: Case, d: FloatArray, distance: Distance, spend: str) -> tup
     largest = cp.Problem(cp.Maximize(cp.sum(w)), [*bounds, *limits, cp.sum(w) <= case.budget])
     supports = [np.array(s) for s in itertools.product([0.0, 1.0], repeat=n)]
     b = case.budget
+    sums: list[float] = []
     if spend == "most":
-        sums = []
         for support in supports:
             low.value, high.value = support * case.floor, support * case.cap
             largest.solve(solver=cp.CLARABEL)
@@ -296,7 +299,7 @@ def enumerated(case: Case, d: FloatArray, distance: Distance, spend: str) -> tup
     total.value = b
     best, weights = np.inf, np.zeros(n)
     for k, support in enumerate(supports):
-        if spend == "most" and sums[k] < b - 1e-7:
+        if sums and sums[k] < b - 1e-7:
             continue
         low.value, high.value = support * case.floor, support * case.cap
         nearest.solve(solver=cp.CLARABEL)
