@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.errors import LabelError, ShapeError, plain
+from allocopt.errors import InputError, LabelError, ShapeError, plain
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,7 +39,12 @@ def per_sleeve(
         For an array of another length.
     """
     if isinstance(value, (Mapping, pd.Series)):
-        given = pd.Series(dict(value) if isinstance(value, Mapping) else value, dtype=np.float64)
+        try:
+            given = pd.Series(dict(value) if isinstance(value, Mapping) else value, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{what} holds something that is no number", value=str(error), remedy="give floats"
+            ) from error
         if not given.index.is_unique:
             twice = given.index[given.index.duplicated()][0]
             raise LabelError(f"{what} is given twice", value=plain(twice), remedy="give one value a sleeve")
@@ -51,7 +56,10 @@ def per_sleeve(
             name = lacking if sleeves is None else plain(sleeves[lacking])
             raise LabelError(f"{what} is missing for a sleeve", value=name, remedy="give a value for every sleeve")
         return out
-    array = np.asarray(value, dtype=np.float64)
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} is no number and no numbers", value=value, remedy="give floats by sleeve") from error
     if array.ndim == 0:
         return np.full(n, float(array))
     if array.shape != (n,):

@@ -104,7 +104,7 @@ def branch_and_bound(
     Raises
     ------
     Exhausted
-        If ``max_nodes`` is reached and no weights have been found, which says nothing about whether there are any.
+        If nodes or time have run out and no weights have been found, which says nothing about whether there are any.
     """
     optional = (caps > 0.0) & ~always & (floors > 0.0)
     lower = np.where(always, floors, 0.0)
@@ -119,10 +119,15 @@ def branch_and_bound(
         nodes += 1
         return relax(low, high, np.where(optional & (low == 0.0) & (high > 0.0), floors, 0.0))
 
-    def propose(held: BoolArray) -> None:
-        """Make the best weights on a support the incumbent, if they are better."""
+    def propose(held: BoolArray, w: FloatArray) -> None:
+        """Make the best weights on a support, without the smallest that the budget cannot afford, the incumbent."""
         nonlocal best, nodes
-        if not affordable(held):
+        held = held.copy()
+        for i in np.argsort(np.where(optional & held, w, np.inf)):
+            if affordable(held):
+                break
+            held[i] = False
+        if (always & ~held).any() or not affordable(held):
             return
         nodes += 1
         low, high = np.where(held, floors, 0.0), np.where(held, caps, 0.0)
@@ -150,13 +155,13 @@ def branch_and_bound(
         if nodes >= max_nodes or time.monotonic() > end:
             cut = min(cut, bound)
             if best is None:
-                propose(held)
+                propose(held, w)
             if best is None:
-                raise Exhausted(f"no weights were found within max_nodes={max_nodes}")
+                raise Exhausted(f"no weights were found within max_nodes={max_nodes} and {seconds:g} seconds")
             return _with(best, min(cut, best.bound), nodes, proved=False)
         if not between.any():
             before = best.value if best is not None else np.inf
-            propose(held)
+            propose(held, w)
             # Rounding the dust moved the value by less than the tolerance: the node is solved.
             if best is not None and min(best.value, before) - bound <= tolerance * (1.0 + abs(bound)) * 10.0:
                 cut = min(cut, bound)
@@ -167,7 +172,7 @@ def branch_and_bound(
                 continue
         elif not rounded or best is None:
             rounded = True
-            propose(held)
+            propose(held, w)
         distance = np.where(between, np.minimum(w, floors - w), -np.inf)
         i = int(np.argmax(distance))
         out, into = high.copy(), low.copy()

@@ -19,6 +19,12 @@ from allocopt.solvers.terms.base import Limit, Term
 #: Quadratic models after which the relative entropy is taken to have converged (it does in two or three).
 NEWTON_STEPS = 6
 
+#: Weights up to this are zero to the accuracy of the entropy's cones, and stay zero when the others are refined.
+ZERO = 1e-9
+
+#: Rise of the objective that is put down to the tolerance that the first point keeps its limits to.
+FALL = 1e-7
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -67,6 +73,7 @@ class Formulation:
         self._target, self._dead = cp.Parameter(n), cp.Parameter(n, nonneg=True)
         self._curvature, self._slope = cp.Parameter(n, nonneg=True), cp.Parameter(n)
         self._tables: list[tuple[cp.Parameter, FloatArray]] = []
+        self._mixed: tuple[cp.Problem, cp.Variable] | None = None
         built = [term.build(self) for term in terms]
         self.limits: list[Limit] = [limit for one in built for limit in one.limits]
         self._objectives: list[cp.Expression] = [one.objective for one in built if one.objective is not None]
@@ -155,32 +162,39 @@ class Formulation:
         objective = sum(self._objectives, quadratic)
         return self._compile(objective, self._spending)
 
-    def refined(self, point: Point, lower: FloatArray, upper: FloatArray) -> Point:
+    def refined(self, point: Point, lower: FloatArray, upper: FloatArray, target: Target) -> Point:
         """``point`` with more digits where the distance is the relative entropy: Newton's method on its support.
 
         The entropy's cones are solved to about 1e-8 in value, 1e-4 in weights. From there each quadratic model, which
-        is solved to rounding if the terms have no cones, squares the error.
+        is solved to rounding if the terms have no cones, squares the error. Weights that the cones put at zero to
+        their accuracy stay there, and a step counts only if the objective falls.
         """
         if self._distance == "euclidean":
             return point
+        inside = (upper > 0.0) & (point.w > ZERO)
+        low, high = np.where(inside, lower, 0.0), np.where(inside, upper, 0.0)
+        kept, value = point, np.inf
         for _ in range(NEWTON_STEPS):
             w = point.w
-            inside = (upper > 0.0) & (w > 0.0)
             safe = np.where(inside, w, 1.0)
             self._curvature.value = 1.0 / np.sqrt(safe)
-            self._slope.value = np.where(inside, np.log(safe) - self._target.value - 1.0, 0.0)
+            self._slope.value = np.where(inside, np.log(safe) - target.log_t - 1.0, 0.0)
             self._model.load()
             try:
-                step = self._model.solve(lower, upper, polished=True)
+                step = self._model.solve(low, high, polished=True)
             except SolverFailure:  # next to a cone's boundary; the point stands, with the gap that it has
-                return point
+                return kept
             if step is None or not (step.w[inside] > 0.0).all():
-                return point
-            moved = float(np.abs(step.w - w).max())
-            point = replace(step, value=point.value, bound=point.bound)
+                return kept
+            found = self.objective_value(np.where(inside, step.w, 0.0), target)
+            if found > min(value, self.objective_value(point.w, target)) + FALL:
+                return kept
+            moved = float(np.abs(step.w - w)[inside].max(initial=0.0))
+            point = kept = replace(step, value=point.value, bound=point.bound)
+            value = min(value, found)
             if moved < 1e-15:
                 break
-        return point
+        return kept
 
     @cached_property
     def largest(self) -> Problem:
@@ -188,19 +202,16 @@ class Formulation:
         total = cp.sum(self.weights)
         return self._compile(-total, total <= self.budget)
 
-    def mixed_integer(self, floors: FloatArray, always: Any) -> tuple[cp.Problem, cp.Variable]:
+    def mixed_integer(self, always: Any) -> tuple[cp.Problem, cp.Variable]:
         """Write the program with a binary variable for each sleeve: held or not."""
-        w = self.weights
-        held = cp.Variable(self.shape[1], boolean=True)
-        constraints = [
-            self._spending,
-            w >= cp.multiply(self.lower, held),
-            w <= cp.multiply(self.upper, held),
-            *self._hard,
-        ]
-        if always.any():
-            constraints.append(held[np.flatnonzero(always)] == 1)
-        return cp.Problem(cp.Minimize(self._objective), constraints), held
+        if self._mixed is None:
+            w = self.weights
+            held = cp.Variable(self.shape[1], boolean=True)
+            bounds = [w >= cp.multiply(self.lower, held), w <= cp.multiply(self.upper, held)]
+            must = [held[np.flatnonzero(always)] == 1] if always.any() else []
+            problem = cp.Problem(cp.Minimize(self._objective), [self._spending, *bounds, *must, *self._hard])
+            self._mixed = (problem, held)
+        return self._mixed
 
     def set_date(self, row: int, target: Target, budget: float, previous: FloatArray | None) -> None:
         """Set every parameter to the values of one date."""
@@ -227,7 +238,10 @@ class Formulation:
             value += sum(float(objective.value) for objective in self._objectives)
         return value
 
-    def excess(self, w: FloatArray) -> float:
-        """By how much the weights break the worst of the terms' limits; 0.0 if they keep all."""
+    def excess(self, w: FloatArray) -> tuple[float, float]:
+        """By how much the weights break the worst of the linear limits, and of the others; 0.0 if they keep all."""
         self.weights.value = w
-        return max([0.0, *(float(np.max(limit.excess.value)) for limit in self.limits)])
+        linear, curved = [0.0], [0.0]
+        for limit in self.limits:
+            (linear if limit.excess.is_pwl() else curved).append(float(np.max(limit.excess.value)))
+        return max(linear), max(curved)

@@ -242,6 +242,11 @@ class Problem:
         )
 
     @property
+    def linear(self) -> bool:
+        """Whether the loaded problem has no cones but half-lines."""
+        return self._now.linear
+
+    @property
     def name(self) -> str:
         """Backend that is asked first."""
         return self._names[0] if self._names else ""

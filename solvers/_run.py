@@ -22,14 +22,12 @@ from allocopt.solvers._grid import land
 from allocopt.solvers._mixed_integer import best_support
 from allocopt.solvers._problem import SolverFailure
 from allocopt.solvers.base import Failure, FloatArray, Report, Solution, thread_count
+from allocopt.solvers.program import NARROW
 from allocopt.status import Outcome
 
 if TYPE_CHECKING:
     from allocopt.containers import Table
     from allocopt.solvers.program import ConvexProgram
-
-#: Sleeves up to which ``search="auto"`` never turns to a mixed-integer solver.
-NARROW = 14
 
 #: Parts of capital given up in turn, until the largest attainable sum, found to the backend's tolerance, can be held.
 BACK_OFF = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)
@@ -38,8 +36,9 @@ BACK_OFF = (0.0, 1e-9, 1e-8, 1e-7, 1e-6)
 #: cones are solved to 1e-4 in the weights, and to move them so far would break other limits.
 SNAP = 1e-7
 
-#: Excess over a term's limit beyond which weights count as inaccurate (linear limits are met to about 1e-15).
-MOST_EXCESS = 1e-8
+#: Excess over a linear limit beyond which weights count as inaccurate (they are met to about 1e-15); ten times as much
+#: over other limits.
+MOST_EXCESS = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +114,19 @@ class Worker:
         answer: Answer | None = None
         try:
             answer = self._at(total, row, floors, caps, previous)
+        except Exhausted as error:
+            return self._failed(Outcome.UNSOLVED, str(error))
         except SolverFailure as error:
             failure = error  # next to the boundary of a cone a little less may be held accurately
-        if answer is None and program.spend == "most":
+        if answer is None and program.spend == "most" and not (failure and formulation.nearest.linear):
             try:
                 formulation.set_date(row, Target.of(d, float(total)), task.budget, previous)
                 largest = self._largest(floors, caps)
                 if largest is not None:
                     best, proved = largest
                     answer = self._at_most(min(best, total), row, floors, caps, previous)
-                    if answer is not None and not proved:
-                        answer.outcome = Outcome.UNPROVED
+                    if answer is not None and not proved:  # more may be held, with another target
+                        answer.outcome, answer.attainable, answer.bound = Outcome.UNPROVED, np.nan, np.nan
             except SolverFailure as error:
                 failure = failure or error
         if answer is None and failure is not None:
@@ -179,25 +180,32 @@ class Worker:
         """Best support of the date whose parameters are set."""
         program, always, formulation = self.task.program, self.task.always, self.formulation
         formulation.load()
-        narrow = len(caps) <= NARROW
         if program.search == "mixed-integer":
             return self._by_mixed_integer(floors, caps)
         affordable = self._affordable(floors)
         # No mixed-integer solver takes the entropy's cones.
         stated = program.distance == "euclidean"
-        other = program.search == "auto" and not narrow and stated and bool(available(MIXED_INTEGER))
+        other = program.search == "auto" and len(caps) > NARROW and stated and bool(available(MIXED_INTEGER))
         try:
             found = branch_and_bound(
                 formulation.nearest.solve, formulation.relaxed, floors, caps, always,
-                program.search_tolerance, program.max_nodes, program.time_limit, affordable,
+                program.search_tolerance, program.nodes_for(len(caps)), program.time_limit, affordable,
             )  # fmt: skip
         except Exhausted:
             if not other:
                 raise
             return self._by_mixed_integer(floors, caps)
-        if found is not None and not found.proved and other:
-            return self._by_mixed_integer(floors, caps)
-        return found
+        if found is None or found.proved or not other:
+            return found
+        try:
+            second = self._by_mixed_integer(floors, caps)
+        except SolverFailure:
+            return found
+        if second is None:
+            return found
+        better = second if second.value < found.value else found
+        bound = min(max(found.bound, second.bound), better.value)
+        return replace(better, bound=bound, nodes=found.nodes + 1, proved=second.proved)
 
     def _affordable(self, floors: FloatArray) -> Callable[[Any], bool]:
         """Whether the floors of a support fit the budget in exact arithmetic; solvers cannot see the last bits."""
@@ -206,7 +214,8 @@ class Worker:
         return lambda held: sum((exact[i] for i in np.flatnonzero(held)), Fraction(0)) <= budget
 
     def _by_mixed_integer(self, floors: FloatArray, caps: FloatArray) -> Supported | None:
-        return best_support(self.formulation, floors, caps, self.task.always, self.task.program.time_limit)
+        always, seconds = self.task.always, self.task.program.time_limit
+        return best_support(self.formulation, floors, caps, always, seconds, self._affordable(floors))
 
     def _largest(self, floors: FloatArray, caps: FloatArray) -> tuple[Fraction, bool] | None:
         """Largest sum that the limits can hold and whether that is proved, or None if they hold nothing."""
@@ -214,13 +223,14 @@ class Worker:
         problem.load()
         found = branch_and_bound(
             problem.solve, lambda lower, upper, open_floors: problem.solve(lower, upper), floors, caps,
-            self.task.always, program.search_tolerance, program.max_nodes, program.time_limit,
+            self.task.always, program.search_tolerance, program.nodes_for(len(caps)), program.time_limit,
             self._affordable(floors),
         )  # fmt: skip
         if found is None:
             return None
         point = problem.solve(found.lower, found.upper, polished=True)
-        assert point is not None
+        if point is None:
+            raise SolverFailure("the largest sum that the limits hold is not known accurately")
         return max(Fraction(0), Fraction(float(point.w.sum()))), found.proved
 
     def _landed(
@@ -230,19 +240,22 @@ class Worker:
         point = formulation.nearest.solve(found.lower, found.upper, polished=True)
         if point is None:
             raise SolverFailure("the best support is infeasible when solved again")
-        point = formulation.refined(point, found.lower, found.upper)
+        # The canonical values leave out the same constants, whatever the relaxation.
+        constant = formulation.objective_value(np.maximum(point.w, 0.0), target) - point.value
+        point = formulation.refined(point, found.lower, found.upper, target)
         held = found.upper > 0.0
         at_lower = held & point.at_lower & (point.w - found.lower <= SNAP)
         at_upper = held & point.at_upper & (caps - point.w <= SNAP) & ~at_lower
         w = np.where(at_upper, caps, np.where(at_lower, found.lower, point.w))
         spent = total if program.spend == "most" or point.w.sum() >= float(total) - 1e-9 else None
         weights, invested = land(w, found.lower, caps, held, held & ~at_upper & ~at_lower, spent)
-        excess = formulation.excess(weights)
-        if excess > MOST_EXCESS:
-            raise SolverFailure(f"a limit is broken by {excess:.1e}, more than {MOST_EXCESS:.0e}")
+        if not self._affordable(found.lower)(held):
+            raise SolverFailure("the floors of the best support exceed the budget in exact arithmetic")
+        linear, curved = formulation.excess(weights)
+        for excess, most in ((linear, MOST_EXCESS), (curved, 10.0 * MOST_EXCESS)):
+            if excess > most:
+                raise SolverFailure(f"a limit is broken by {excess:.1e}, more than {most:.0e}")
         objective = formulation.objective_value(weights, target)
-        # The search's gap is a difference of canonical values; the constants that those leave out cancel in it.
-        gap = max(found.value - found.bound, 0.0) + max(point.value - found.value, 0.0)
         return Answer(
             weights=weights,
             invested=invested,
@@ -250,9 +263,9 @@ class Worker:
             cap_residual=float(np.max(weights - caps, initial=0.0)),
             floor_residual=float(np.max(np.where(weights > 0.0, floors - weights, 0.0), initial=0.0)),
             attainable=float(total) if spent is not None else invested,
-            excess=excess,
+            excess=max(linear, curved),
             objective=objective,
-            bound=objective - gap,
+            bound=min(found.bound + constant, objective),
             kkt_residual=point.kkt_residual,
             nodes=found.nodes,
         )
@@ -286,6 +299,8 @@ def solve_program(
     report = Report.empty("", dates)
     failures: list[Failure] = []
     name = ""
+    if dates == 0:
+        return report
     workers = thread_count(program.n_jobs)
     if program.sequential or workers == 1 or dates < 2 * workers:
         answers = _in_sequence(task, previous, returns, out)

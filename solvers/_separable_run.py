@@ -43,7 +43,7 @@ def solve_program(
     while start < dates:
         result = solve_separable(
             desirability, caps, floors, always, rates, limits.budget, program.distance,
-            previous=previous, returns=returns, max_nodes=CHEAP * program.max_nodes, start=start, into=result,
+            previous=previous, returns=returns, max_nodes=CHEAP * program.nodes_for(n), start=start, into=result,
         )  # fmt: skip
         ended = np.flatnonzero(result.outcome[start:] == Outcome.INFEASIBLE.code) + start
         stuck = (
@@ -90,7 +90,7 @@ def _failure(
     conflict: tuple[str, ...] = ()
     relaxation: dict[str, float] = {}
     if result.outcome[row] == Outcome.UNPROVED.code:
-        reason = f"no weights were found within max_nodes={program.max_nodes} (times {CHEAP} for the kernels)"
+        reason = f"no weights were found within max_nodes={program.nodes_for(len(d))} (times {CHEAP} for the kernels)"
     else:
         floor = floors[row % len(floors)]
         dead = [i for i in np.flatnonzero(always & (floor > 0.0)).tolist() if not d[i] > 0.0]

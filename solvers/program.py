@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from allocopt.containers import require_sorted
 from allocopt.errors import InputError, SpecificationError
 from allocopt.limits import Limits
 from allocopt.solvers.base import Distance, FloatArray, Report, Solution, check_distance, check_n_jobs
@@ -23,6 +24,9 @@ OnFailure = Literal["raise", "previous", "cash"]
 Spend = Literal["most", "free"]
 Search = Literal["auto", "enumerate", "mixed-integer"]
 Backend = Literal["auto", "clarabel", "osqp"]
+
+#: Sleeves up to which supports are enumerated to the end, and ``search="auto"`` asks no mixed-integer solver.
+NARROW = 14
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "route": ("auto", "cvxpy"),
@@ -71,10 +75,12 @@ class ConvexProgram:
         Of the backend: duality gap and feasibility, before polishing.
     search_tolerance : float, default 1e-10
         Difference of objectives below which two supports count as equal, absolute and relative to ``1 + objective``.
-    max_nodes : int, default 5000
-        Convex problems that branch and bound may solve for a date; the compiled kernels may solve 20 times as many.
+    max_nodes : int, optional
+        Convex problems that branch and bound may solve for a date; the compiled kernels may solve 20 times as many. By
+        default 5,000, and up to 14 sleeves 40,000, which is more than there are supports.
     time_limit : float, default 60.0
-        Seconds that the search for a date's support may take before its best so far is returned as UNPROVED.
+        Seconds that a search for a date's support may take (a date may need a few searches) before its best so far is
+        returned as UNPROVED.
     n_jobs : int, default 1
         Processes over which dates are spread where they are independent; -1 for one a processor.
     progress : bool, default False
@@ -112,7 +118,7 @@ class ConvexProgram:
     backend: Backend = "auto"
     tolerance: float = 1e-9
     search_tolerance: float = 1e-10
-    max_nodes: int = 5_000
+    max_nodes: int | None = None
     time_limit: float = 60.0
     n_jobs: int = 1
     progress: bool = False
@@ -129,10 +135,22 @@ class ConvexProgram:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-14 <= value <= 1e-3:
                 raise SpecificationError(f"{name} is outside [1e-14, 1e-3]", value=value, remedy="give 1e-9 or so")
-        if isinstance(self.max_nodes, bool) or not isinstance(self.max_nodes, int) or self.max_nodes < 1:
+        if self.max_nodes is not None and (
+            isinstance(self.max_nodes, bool) or not isinstance(self.max_nodes, int) or self.max_nodes < 1
+        ):
             raise SpecificationError("max_nodes is not a positive int", value=self.max_nodes, remedy="give 1 or more")
         if isinstance(self.time_limit, bool) or not isinstance(self.time_limit, (int, float)) or self.time_limit <= 0:
             raise SpecificationError("time_limit is not above 0", value=self.time_limit, remedy="give seconds, or inf")
+        if not self.time_limit > 0.0:
+            raise SpecificationError("time_limit is not above 0", value=self.time_limit, remedy="give seconds, or inf")
+        if self.previous is not None and not isinstance(self.previous, PreviousWeights):
+            raise SpecificationError(
+                "previous is no PreviousWeights", value=self.previous, remedy="pass PreviousWeights({...})"
+            )
+        if self.distance == "kl" and self.search == "mixed-integer":
+            raise SpecificationError(
+                "no mixed-integer solver takes the relative entropy", value=self.search, remedy='search="enumerate"'
+            )
         object.__setattr__(self, "terms", tuple(self.terms) if isinstance(self.terms, (list, tuple)) else (self.terms,))
         for term in self.terms:
             if isinstance(term, type) or not isinstance(term, Term):
@@ -150,6 +168,12 @@ class ConvexProgram:
         name = "program" if self.terms else ("cvxpy" if self.route == "cvxpy" else "auto")
         return name if self.distance == "euclidean" else f"{name}-{self.distance}"
 
+    def nodes_for(self, sleeves: int) -> int:
+        """Convex problems that a search may solve for a date of so many sleeves."""
+        if self.max_nodes is not None:
+            return self.max_nodes
+        return 40_000 if sleeves <= NARROW else 5_000
+
     @property
     def sequential(self) -> bool:
         """Whether a date needs the weights of the date before."""
@@ -159,6 +183,8 @@ class ConvexProgram:
         """Fill ``out`` for all dates; see `allocopt.solvers.base.TableSolver`."""
         if self.route == "auto" and not self.terms and self.spend == "most":
             return None  # the plain projection
+        if self.sequential and table.dates is not None:
+            require_sorted(table.dates, "the desirability of a sequential program")
         desirability = self._read(table, exclude_missing, out)
         caps, floors, always = self._bounds(table, limits)
         rates = self._rates(table) if self.route == "auto" else None
@@ -207,9 +233,9 @@ class ConvexProgram:
 
         rates = np.zeros(table.shape[1])
         for term in self.terms:
-            if isinstance(term, CostPenalty) and isinstance(term.cost, ProportionalCost):
+            if type(term) is CostPenalty and type(term.cost) is ProportionalCost:
                 rates += term.aversion * term.cost.rates(table.shape[1], table.sleeves)
-            elif not isinstance(term, SleeveLimits):
+            elif type(term) is not SleeveLimits:
                 return None
         return rates if self.spend == "most" else None
 

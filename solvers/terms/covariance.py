@@ -55,7 +55,7 @@ class FactorCovariance:
 
     def __post_init__(self) -> None:
         loadings, factors = np.asarray(self.loadings, np.float64), np.asarray(self.factor_covariance, np.float64)
-        if loadings.ndim != 2 or factors.shape != (loadings.shape[1], loadings.shape[1]):
+        if loadings.ndim != 2 or loadings.shape[1] == 0 or factors.shape != (loadings.shape[1], loadings.shape[1]):
             raise ShapeError(
                 "loadings and factor covariance do not fit together",
                 value=(loadings.shape, factors.shape),
@@ -79,7 +79,7 @@ class FactorCovariance:
         loadings = aligned_rows(self.loadings, n, sleeves, "loadings")
         variance = per_sleeve(self.idiosyncratic_variance, n, sleeves, "idiosyncratic variance")
         if not (np.isfinite(variance) & (variance >= 0.0)).all():
-            bad = float(variance[~(variance >= 0.0)][0])
+            bad = float(variance[~(np.isfinite(variance) & (variance >= 0.0))][0])
             raise InputError("idiosyncratic variance is not a number of at least 0", value=bad, remedy="check units")
         return loadings @ root(np.asarray(self.factor_covariance, np.float64), "factor covariance"), variance
 

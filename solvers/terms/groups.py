@@ -53,6 +53,13 @@ class GroupLimits:
     needs_previous = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.groups, Mapping) or any(
+            isinstance(members, str) or not isinstance(members, (Sequence, pd.Index))
+            for members in self.groups.values()
+        ):
+            raise SpecificationError(
+                "groups do not map names to lists of sleeves", value=self.groups, remedy='give {"tech": ["XLK", "XLC"]}'
+            )
         object.__setattr__(self, "groups", {name: tuple(members) for name, members in self.groups.items()})
         lower, upper = self._side(self.lower, "lower"), self._side(self.upper, "upper")
         if not lower and not upper:
@@ -129,6 +136,16 @@ class ExposureLimits:
             raise SpecificationError("loadings are not a finite table", value=table.shape, remedy="sleeves x exposures")
         if self.lower is None and self.upper is None:
             raise SpecificationError("exposure limits without a limit", remedy="give lower or upper")
+        if (
+            isinstance(self.lower, (int, float))
+            and isinstance(self.upper, (int, float))
+            and not self.lower <= self.upper
+        ):
+            raise SpecificationError(
+                "lower limit of exposures is above the upper one",
+                value=(self.lower, self.upper),
+                remedy="swap or move them",
+            )
 
     def build(self, context: Context) -> Built:
         """``exposure - upper`` and ``lower - exposure`` for each exposure."""
@@ -144,6 +161,11 @@ class ExposureLimits:
                 if name not in names:
                     raise LabelError("a bound names no exposure", value=name, remedy=f"exposures: {names}")
                 require_number(bound, f"bound of exposure {name!r}", -np.inf)
-                exposure = cp.sum(cp.multiply(table.T[names.index(name)], context.weights))
-                limits.append(Limit(f"exposure {name!r} {side} {bound:g}", sign * (exposure - bound)))
+                loadings = table.T[names.index(name)]
+                # In units of the largest loading, so that the solver's tolerance means the same for any unit.
+                scale = float(np.abs(loadings).max(initial=0.0)) or 1.0
+                exposure = cp.sum(cp.multiply(loadings / scale, context.weights))
+                limits.append(
+                    Limit(f"exposure {name!r} {side} {bound:g}", sign * (exposure - bound / scale), unit=scale)
+                )
         return Built(limits=tuple(limits))

@@ -64,8 +64,10 @@ class Custom:
                 raise SpecificationError(
                     "own objective is not a convex scalar expression", where=repr(self.name), remedy="see the DCP rules"
                 )
+            self._require_known(objective, context)
         limits = []
-        for i, constraint in enumerate([] if self.constraints is None else self.constraints(context.weights)):
+        given = [] if self.constraints is None else self.constraints(context.weights)
+        for i, constraint in enumerate(given if isinstance(given, (list, tuple)) else [given]):
             if isinstance(constraint, cp.constraints.Equality | cp.constraints.Zero):
                 excess = cp.max(cp.abs(constraint.expr))
             elif isinstance(constraint, cp.constraints.Inequality | cp.constraints.NonPos):
@@ -80,5 +82,25 @@ class Custom:
                 raise SpecificationError(
                     "own constraint does not follow the DCP rules", where=repr(self.name), remedy="see the DCP rules"
                 )
+            self._require_known(constraint, context)
             limits.append(Limit(f"{self.name}" if i == 0 else f"{self.name} ({i + 1})", excess, (constraint,)))
         return Built(objective, tuple(limits))
+
+    def _require_known(self, expression: cp.Expression | cp.Constraint, context: Context) -> None:
+        """Raise unless the weights are the only variable and every parameter has a value."""
+        for variable in expression.variables():
+            if variable.id != context.weights.id:
+                raise SpecificationError(
+                    "own expression has a variable of its own",
+                    where=repr(self.name),
+                    value=variable.name(),
+                    remedy="write it with the weights alone, through cvxpy's atoms",
+                )
+        for parameter in expression.parameters():
+            if parameter.value is None:
+                raise SpecificationError(
+                    "parameter of an own expression has no value",
+                    where=repr(self.name),
+                    value=parameter.name(),
+                    remedy="set it before allocating",
+                )

@@ -62,7 +62,9 @@ class RiskPenalty:
             if len(found) == 1:  # without the n equalities that squares of parts bring with them
                 variance = cp.quad_form(context.weights, cp.psd_wrap(found[0] @ found[0].T))
                 return Built(0.5 * self.aversion * variance)
-        parts = [cp.sum_squares(part) for part in _risk_parts(self.covariance, context)]
+            parts = [cp.sum_squares(context.per_date(found.transpose(0, 2, 1).copy()) @ context.weights)]
+        else:
+            parts = [cp.sum_squares(part) for part in _risk_parts(self.covariance, context)]
         return Built(0.5 * self.aversion * sum(parts[1:], parts[0]))
 
 

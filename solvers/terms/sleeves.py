@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,10 @@ class SleeveLimits:
         always = np.zeros(n, bool)
         if isinstance(self.always, bool):
             always[:] = self.always
+        elif isinstance(self.always, (str, Mapping)) or not isinstance(self.always, (Sequence, pd.Index)):
+            raise SpecificationError(
+                "always is neither a bool nor a list of sleeves", value=self.always, remedy='give ["SPY"], for instance'
+            )
         else:
             always[positions(self.always, n, sleeves, "always of SleeveLimits")] = True
         both = np.broadcast_arrays(caps, floors)
