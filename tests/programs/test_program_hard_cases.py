@@ -69,7 +69,7 @@ def test_refinement_of_the_entropy_keeps_what_is_best() -> None:
 def test_a_bound_is_below_what_others_reach(rng: np.random.Generator) -> None:
     for distance in ("euclidean", "kl"):
         rows = np.exp(2.0 * rng.normal(size=(6, 5)))
-        program: Any = ConvexProgram(distance, terms=LOOSE)  # type: ignore[arg-type]
+        program: Any = ConvexProgram(distance, terms=LOOSE)
         result: Any = allocate(rows, solver=program)
         for d, w, bound, objective in zip(
             rows, result.weights, result.certificate.bound, result.certificate.objective, strict=True
@@ -118,7 +118,7 @@ def test_own_terms_that_cannot_be_evaluated_are_refused() -> None:
     ):
         with pytest.raises(SpecificationError, match=what):
             allocate([1.0, 2.0, 3.0], solver=ConvexProgram(terms=(own,)))
-    single = Custom("one constraint", constraints=lambda w: w[2] <= 0.3)  # type: ignore[arg-type]
+    single = Custom("one constraint", constraints=lambda w: w[2] <= 0.3)
     result: Any = allocate([1.0, 2.0, 3.0], solver=ConvexProgram(terms=(single,)))
     assert result.weights[2] == pytest.approx(0.3, abs=1e-12)
 
