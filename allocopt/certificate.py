@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,41 @@ FIELDS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate(Generic[PerDate]):
+class _Numbers(Generic[PerDate]):
+    """A table of numbers, one row a date, whose columns are given back in the user's container."""
+
+    _table: npt.NDArray[np.float64]
+    _wrap: Callable[[npt.NDArray[Any], str], PerDate]
+    distance: str
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+
+    def _column(self, name: str) -> PerDate:
+        column = self._table[:, self._fields.index(name)]
+        return self._wrap(column.astype(np.int64) if name in ("support", "nodes") else column, name)
+
+    @property
+    def cap_residual(self) -> PerDate:
+        """``max(w - cap, 0)`` over the sleeves held; zero by plain comparison, but for the heuristic."""
+        return self._column("cap_residual")
+
+    @property
+    def floor_residual(self) -> PerDate:
+        """``max(floor - w, 0)`` over the sleeves held; zero by plain comparison, but for the heuristic."""
+        return self._column("floor_residual")
+
+    @property
+    def support(self) -> PerDate:
+        """Number of sleeves held."""
+        return self._column("support")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a date, one column a number."""
+        return frame_of(self, self._fields)
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate(_Numbers[PerDate]):
     """Proof, date by date, that weights keep the limits and are the best that do.
 
     It is computed from the desirability and the weights alone, not from how they were found. ``t`` is the
@@ -44,23 +78,7 @@ class Certificate(Generic[PerDate]):
         The distance that objective, gap, multiplier and KKT residual refer to.
     """
 
-    _table: npt.NDArray[np.float64]
-    _wrap: Callable[[npt.NDArray[Any], str], PerDate]
-    distance: str
-
-    def _column(self, name: str) -> PerDate:
-        column = self._table[:, FIELDS.index(name)]
-        return self._wrap(column.astype(np.int64) if name == "support" else column, name)
-
-    @property
-    def cap_residual(self) -> PerDate:
-        """``max(w - cap, 0)`` over the sleeves held; zero for a projection, by plain comparison."""
-        return self._column("cap_residual")
-
-    @property
-    def floor_residual(self) -> PerDate:
-        """``max(floor - w, 0)`` over the sleeves held; zero for a projection, by plain comparison."""
-        return self._column("floor_residual")
+    _fields: ClassVar[tuple[str, ...]] = FIELDS
 
     @property
     def budget_residual(self) -> PerDate:
@@ -71,11 +89,6 @@ class Certificate(Generic[PerDate]):
     def multiplier(self) -> PerDate:
         """``m`` in ``clip(t - m, floor, cap)``, for KL ``clip(t exp(-m), floor, cap)``; NaN if nothing is held."""
         return self._column("multiplier")
-
-    @property
-    def support(self) -> PerDate:
-        """Number of sleeves held."""
-        return self._column("support")
 
     @property
     def objective(self) -> PerDate:
@@ -91,10 +104,6 @@ class Certificate(Generic[PerDate]):
     def kkt_residual(self) -> PerDate:
         """Largest ``abs(w - clip(...))`` on the support, in units of weight."""
         return self._column("kkt_residual")
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a date, one column a number."""
-        return frame_of(self, FIELDS)
 
     def __repr__(self) -> str:
         if len(self._table) == 0:
@@ -122,7 +131,7 @@ PROGRAM_FIELDS = (
 
 
 @dataclass(frozen=True, eq=False)
-class ProgramCertificate(Generic[PerDate]):
+class ProgramCertificate(_Numbers[PerDate]):
     """Proof, date by date, of what a general program's weights keep, and of how much better any others could be.
 
     One number a date where one date was given, else an array or Series. On dates that failed `support` counts what is
@@ -134,9 +143,7 @@ class ProgramCertificate(Generic[PerDate]):
         The distance in the objective.
     """
 
-    _table: npt.NDArray[np.float64]
-    _wrap: Callable[[npt.NDArray[Any], str], PerDate]
-    distance: str
+    _fields: ClassVar[tuple[str, ...]] = PROGRAM_FIELDS
 
     @classmethod
     def of(
@@ -158,20 +165,6 @@ class ProgramCertificate(Generic[PerDate]):
         )
         return cls(np.column_stack(columns), wrap, distance)
 
-    def _column(self, name: str) -> PerDate:
-        column = self._table[:, PROGRAM_FIELDS.index(name)]
-        return self._wrap(column.astype(np.int64) if name in ("support", "nodes") else column, name)
-
-    @property
-    def cap_residual(self) -> PerDate:
-        """``max(w - cap, 0)`` over the sleeves held, each against its own cap; zero by plain comparison."""
-        return self._column("cap_residual")
-
-    @property
-    def floor_residual(self) -> PerDate:
-        """``max(floor - w, 0)`` over the sleeves held, each against its own floor; zero by plain comparison."""
-        return self._column("floor_residual")
-
     @property
     def budget_residual(self) -> PerDate:
         """``b* - sum(w)``: below n grid units of 2**-53, up to 1e-6 where a cone (a volatility limit) sets ``b*``."""
@@ -181,11 +174,6 @@ class ProgramCertificate(Generic[PerDate]):
     def limit_residual(self) -> PerDate:
         """Largest excess over any limit of the terms, of a volatility limit as a share of it; 1e-8 at most."""
         return self._column("limit_residual")
-
-    @property
-    def support(self) -> PerDate:
-        """Number of sleeves held."""
-        return self._column("support")
 
     @property
     def objective(self) -> PerDate:
@@ -216,10 +204,6 @@ class ProgramCertificate(Generic[PerDate]):
     def nodes(self) -> PerDate:
         """Convex problems solved to find and prove the support; for a mixed-integer solver 1."""
         return self._column("nodes")
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a date, one column a number."""
-        return frame_of(self, PROGRAM_FIELDS)
 
     def __repr__(self) -> str:
         if len(self._table) == 0:

@@ -152,7 +152,8 @@ def find_level(s, u, n, entropic, budget, level):
         if gap > 0.0:
             low = level
             if guess <= after:
-                return level, guess, False
+                # With no slope and no change of piece ahead both are infinite, and there is no level to go to.
+                return level, guess if guess < np.inf else level, False
             if after >= high or after == np.inf:
                 return level, level, False
             if not guess < high or rounds > NEWTON_ROUNDS:

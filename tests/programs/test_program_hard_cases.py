@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import cvxpy as cp
@@ -11,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from allocopt import LabelError, Limits, Outcome, SpecificationError, allocate
-from allocopt.costs import ProportionalCost
+from allocopt import LabelError, Limits, Outcome, ProportionalCost, SpecificationError, allocate
 from allocopt.solvers import (
     ConvexProgram,
     CostPenalty,
@@ -20,6 +20,7 @@ from allocopt.solvers import (
     ExposureLimits,
     GroupLimits,
     PreviousWeights,
+    SleeveLimits,
     TurnoverLimit,
 )
 
@@ -28,6 +29,16 @@ LOOSE = (GroupLimits({"g": [0, 1]}, upper=0.3),)
 
 def exact_sum(weights: Any) -> Fraction:
     return sum((Fraction(float(w)) for w in weights), Fraction(0))
+
+
+def test_a_search_among_sleeves_without_any_room_ends() -> None:
+    floors = [0.175, 0.104, 0.155, 0.179, 0.146, 0.132]
+    program = ConvexProgram(terms=(SleeveLimits(cap=floors, floor=floors),))
+    result: Any = allocate([1.8, 1.7, 1.5, 1.6, 1.7, 1.1], Limits(1.0, 0.0, 0.5), solver=program)
+    # Each sleeve holds its one weight or nothing: the sum is the largest of 64 that is at most a half.
+    sums = [sum(f for f, on in zip(floors, chosen, strict=True) if on) for chosen in product([0, 1], repeat=6)]
+    assert result.invested == pytest.approx(max(x for x in sums if x <= 0.5), abs=1e-15)
+    assert all(w in (0.0, f) for w, f in zip(result.weights, floors, strict=True))
 
 
 def test_no_mixed_integer_solver_spends_more_than_there_is(rng: np.random.Generator) -> None:
