@@ -73,7 +73,7 @@ class Outcome(Enum):
     LIMITED = (
         12,
         "the limits and terms of the program hold less than the budget: the rest is cash",
-        "relax a limit if less cash is wanted",
+        'relax a limit, or use spend="most" where it is "free", if less cash is wanted',
     )
 
     def __init__(self, code: int, message: str, remedy: str) -> None:

@@ -67,6 +67,7 @@ class Supported:
     bound: float
     nodes: int
     proved: bool
+    method: str = "branch and bound"
 
 
 def branch_and_bound(

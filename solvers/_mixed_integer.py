@@ -70,7 +70,8 @@ def best_support(
             point = formulation.nearest.solve(lower, upper)
             if point is None:
                 raise SolverFailure(f"{name}: the support that it found is infeasible beyond its tolerance")
-            return Supported(lower, upper, point.value, min(point.value, value), 1, proved=mixed.status == cp.OPTIMAL)
+            proved = mixed.status == cp.OPTIMAL
+            return Supported(lower, upper, point.value, min(point.value, value), 1, proved, method=name)
         # The floors fit the budget to the solver's tolerance only. No support of as many sleeves fits if all floors are
         # the same; otherwise just this one is cut off.
         common = len(set(floors[on].tolist())) == 1 and floors[on].max() <= floors[caps > 0.0].min()

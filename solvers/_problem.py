@@ -122,6 +122,7 @@ class Problem:
         self._moves: dict[int, tuple[Moved, Moved]] = {}
         self._columns = slice(0, 0)
         self._names: tuple[str, ...] = ()
+        self._used: set[str] = set()
         self._last: tuple[bytes, Raw] | None = None
 
     def load(self) -> None:
@@ -248,8 +249,8 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """Backend that is asked first."""
-        return self._names[0] if self._names else ""
+        """Backends whose answers were taken."""
+        return " and ".join(name for name in self._names if name in self._used)
 
     def _first_accurate(self, canonical: Canonical, lower: FloatArray, upper: FloatArray, *, final: bool) -> Raw:
         """Answer of the first backend and tolerance that ends accurately, else the last one's."""
@@ -257,6 +258,7 @@ class Problem:
             for tolerance in _backends.tolerances(canonical, self._tolerance, final=final):
                 raw = self._raw(canonical, lower, upper, name, tolerance)
                 if raw.ended is not Ended.INACCURATE:
+                    self._used.add(name)
                     return raw
         return raw
 

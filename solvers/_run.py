@@ -40,6 +40,11 @@ SNAP = 1e-7
 #: over other limits.
 MOST_EXCESS = 1e-9
 
+REMEDIES = {
+    Outcome.INFEASIBLE: "relax a limit",
+    Outcome.UNSOLVED: "loosen the tolerance, raise max_nodes or rescale the terms",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -71,6 +76,7 @@ class Answer:
     bound: float = np.nan
     kkt_residual: float = np.nan
     nodes: int = 0
+    method: str = ""
     reason: str = ""
     conflict: Conflict | None = None
 
@@ -205,7 +211,8 @@ class Worker:
             return found
         better = second if second.value < found.value else found
         bound = min(max(found.bound, second.bound), better.value)
-        return replace(better, bound=bound, nodes=found.nodes + 1, proved=second.proved)
+        method = f"{found.method} and {second.method}"
+        return replace(better, bound=bound, nodes=found.nodes + 1, proved=second.proved, method=method)
 
     def _affordable(self, floors: FloatArray) -> Callable[[Any], bool]:
         """Whether the floors of a support fit the budget in exact arithmetic; solvers cannot see the last bits."""
@@ -268,6 +275,7 @@ class Worker:
             bound=min(found.bound + constant, objective),
             kkt_residual=point.kkt_residual,
             nodes=found.nodes,
+            method=found.method if (floors > 0.0).any() else "",
         )
 
     def _outcome(self, weights: FloatArray, invested: float, caps: FloatArray, live: Any, *, proved: bool) -> Outcome:
@@ -299,6 +307,7 @@ def solve_program(
     report = Report.empty("", dates)
     failures: list[Failure] = []
     name = ""
+    ways: set[str] = set()
     if dates == 0:
         return report
     workers = thread_count(program.n_jobs)
@@ -309,6 +318,8 @@ def solve_program(
     with closing(answers), _bar(dates, program.progress) as step:
         for row, answer, backend in answers:
             name = backend or name
+            if answer.method:
+                ways.add(answer.method)
             if answer.reason:
                 conflict = answer.conflict
                 failure = Failure(
@@ -319,7 +330,7 @@ def solve_program(
                     raise SolveError(
                         answer.reason,
                         where=where[row],
-                        remedy='relax a limit, or pass on_failure="previous" or "cash" to go on',
+                        remedy=f'{REMEDIES[answer.outcome]}, or pass on_failure="previous" or "cash" to go on',
                         failure=failure,
                     )
                 failures.append(failure)
@@ -335,14 +346,9 @@ def solve_program(
             report.kkt_residual[row] = answer.kkt_residual
             report.nodes[row] = answer.nodes
             step()
-    route = ", ".join(part for part in ("cvxpy", name, _search_name(program, floors)) if part)
+    methods = " or ".join(sorted(ways))
+    route = ", ".join(part for part in ("cvxpy", name, methods) if part)
     return replace(report, route=route, failures=tuple(failures))
-
-
-def _search_name(program: ConvexProgram, floors: FloatArray) -> str:
-    if not (floors > 0.0).any():
-        return ""
-    return "mixed-integer" if program.search == "mixed-integer" else "branch and bound"
 
 
 def _in_sequence(

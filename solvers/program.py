@@ -85,6 +85,8 @@ class ConvexProgram:
         Processes over which dates are spread where they are independent; -1 for one a processor.
     progress : bool, default False
         Whether a progress bar is drawn on standard error.
+    name : str, optional
+        What tables call it; two programs in one comparison need two names.
 
     Raises
     ------
@@ -122,6 +124,7 @@ class ConvexProgram:
     time_limit: float = 60.0
     n_jobs: int = 1
     progress: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
         check_distance(self.distance)
@@ -164,9 +167,11 @@ class ConvexProgram:
 
     @property
     def label(self) -> str:
-        """Route or program, and the distance where it is not the Euclidean one."""
-        name = "program" if self.terms else ("cvxpy" if self.route == "cvxpy" else "auto")
-        return name if self.distance == "euclidean" else f"{name}-{self.distance}"
+        """The name, or else route or program, and the distance where it is not the Euclidean one."""
+        if self.name:
+            return self.name
+        kind = "program" if self.terms else ("cvxpy" if self.route == "cvxpy" else "auto")
+        return kind if self.distance == "euclidean" else f"{kind}-{self.distance}"
 
     def nodes_for(self, sleeves: int) -> int:
         """Convex problems that a search may solve for a date of so many sleeves."""

@@ -24,8 +24,8 @@ class Custom:
     objective : callable, optional
         Gets the cvxpy variable of the n weights, returns a convex scalar expression that is added to the objective.
     constraints : callable, optional
-        Gets the variable, returns a sequence of cvxpy constraints (``<=``, ``>=`` or ``==``) that follow the DCP
-        rules.
+        Gets the variable, returns a cvxpy constraint or a sequence of them (``<=``, ``>=`` or ``==``), by
+        the DCP rules.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class Custom:
 
     name: str
     objective: Callable[[cp.Variable], cp.Expression] | None = None
-    constraints: Callable[[cp.Variable], Sequence[cp.Constraint]] | None = None
+    constraints: Callable[[cp.Variable], Sequence[cp.Constraint] | cp.Constraint] | None = None
 
     needs_previous = False
 
