@@ -45,7 +45,7 @@ def test_no_mixed_integer_solver_spends_more_than_there_is(rng: np.random.Genera
     pytest.importorskip("pyscipopt")
     # The float 0.05 is more than 1/20: twenty floors fit the budget to any solver's tolerance, but not exactly.
     d = rng.uniform(0.9, 1.0, size=20)
-    result: Any = allocate(d, solver=ConvexProgram(terms=LOOSE, search="mixed-integer", time_limit=10.0))
+    result: Any = allocate(d, solver=ConvexProgram(terms=LOOSE, search="mixed-integer"))
     assert (result.weights > 0.0).sum() <= 19
     assert exact_sum(result.weights) <= 1
     assert float(np.sum(result.weights)) == math.fsum(result.weights) == result.invested
