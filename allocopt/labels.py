@@ -83,3 +83,8 @@ def positions(labels: Iterable[Hashable], n: int, sleeves: pd.Index | None, what
             raise LabelError(f"{what} names several sleeves at once", value=plain(label), remedy="use unique labels")
         found.append(place)
     return found
+
+
+def sleeve_name(sleeves: pd.Index | None, column: int) -> str:
+    """Words for one sleeve in a message: its label, or its column number where there are no labels."""
+    return f"column {column}" if sleeves is None else repr(plain(sleeves[column]))

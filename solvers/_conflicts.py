@@ -14,7 +14,7 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from allocopt.errors import plain
+from allocopt.labels import sleeve_name
 from allocopt.solvers._branch import branch_and_bound
 from allocopt.solvers._formulation import Formulation
 from allocopt.solvers._problem import Point, Problem, SolverFailure
@@ -83,8 +83,7 @@ class Elastic:
         """Find the conflict of the date whose parameters are set; None if the limits turn out to be feasible."""
         n = self._formulation.shape[1]
         self._caps.value, self._floors.value = caps, np.where(always, floors, 0.0)
-        labels = self._formulation.sleeves
-        sleeves = [repr(plain(labels[i])) if labels is not None else f"column {i}" for i in range(n)]
+        sleeves = [sleeve_name(self._formulation.sleeves, i) for i in range(n)]
         names = [
             f"budget {self._formulation.budget.value:g}",
             *(

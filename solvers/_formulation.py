@@ -73,6 +73,7 @@ class Formulation:
         self._target, self._dead = cp.Parameter(n), cp.Parameter(n, nonneg=True)
         self._curvature, self._slope = cp.Parameter(n, nonneg=True), cp.Parameter(n)
         self._tables: list[tuple[cp.Parameter, FloatArray]] = []
+        self._hull_loaded = False
         self._mixed: tuple[cp.Problem, cp.Variable] | None = None
         built = [term.build(self) for term in terms]
         self.limits: list[Limit] = [limit for one in built for limit in one.limits]
@@ -140,15 +141,17 @@ class Formulation:
         return self._compile(sum(self._objectives, distance), self._spending, *parts, hull=hull)
 
     def load(self) -> None:
-        """Take over the date's parameters into the problems that `relaxed` and `nearest` solve."""
+        """Take over the date's parameters; the hull's problem does when it is first needed."""
         self.nearest.load()
-        if self._distance == "euclidean":
-            self._hull.load()
+        self._hull_loaded = False
 
     def relaxed(self, lower: FloatArray, upper: FloatArray, open_floors: FloatArray) -> Point | None:
         """Lower bound on all weights within the bounds that are zero or at least ``open_floors`` (0: any weight)."""
         if self._distance == "kl" or not open_floors.any():
             return self.nearest.solve(lower, upper)
+        if not self._hull_loaded:
+            self._hull.load()
+            self._hull_loaded = True
         try:
             return self._hull.solve(lower, upper, open_floors)
         except SolverFailure:
@@ -222,7 +225,6 @@ class Formulation:
             self._target.value = target.t
         else:
             self._target.value = target.log_t
-            self._dead.value = np.where(target.live, 0.0, 1.0)
         for parameter, values in self._tables:
             parameter.value = values[row]
 

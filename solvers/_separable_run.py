@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocopt.errors import SolveError, plain
+from allocopt.errors import SolveError
+from allocopt.labels import sleeve_name
 from allocopt.limits import Limits
 from allocopt.solvers.base import Failure, FloatArray, Report, Solution
 from allocopt.solvers.separable import SeparableResult, solve_separable
+from allocopt.solvers.terms.trading import drift
 from allocopt.status import Outcome
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def _failure(
         dead = [i for i in np.flatnonzero(always & (floor > 0.0)).tolist() if not d[i] > 0.0]
         if program.distance == "kl" and dead:
             reason = "a sleeve that is always held is not live, and its relative entropy is infinite"
-            name = _name(table, dead[0])
+            name = sleeve_name(table.sleeves, dead[0])
             conflict = (f"{name} is not live", f"{name} always held at {floor[dead[0]]:g} or more")
         else:
             must = np.flatnonzero(always & (floor > 0.0)).tolist()
@@ -109,7 +111,7 @@ def _failure(
                     break
                 spare -= exact[i]
                 must.remove(i)
-            names = [f"{_name(table, i)} always held at {floor[i]:g} or more" for i in must]
+            names = [f"{sleeve_name(table.sleeves, i)} always held at {floor[i]:g} or more" for i in must]
             conflict = (f"budget {limits.budget:g}", *names)
             relaxation = {conflict[0]: excess}
             relaxation.update({name: excess for name, i in zip(names, must, strict=True) if exact[i] >= over})
@@ -125,10 +127,6 @@ def _failure(
     return failure
 
 
-def _name(table: Table, column: int) -> str:
-    return f"column {column}" if table.sleeves is None else repr(plain(table.sleeves[column]))
-
-
 def _held_before(
     weights: FloatArray, row: int, program: ConvexProgram, table: Table, returns: FloatArray | None
 ) -> FloatArray:
@@ -139,7 +137,4 @@ def _held_before(
         held = weights[row - 1]
     elif program.previous is not None:
         held = program.previous.first(n, table.sleeves)
-    if returns is None:
-        return held.copy()
-    grown: FloatArray = held * (1.0 + returns[row]) / (1.0 + float(held @ returns[row]))
-    return grown
+    return held.copy() if returns is None else drift(held, returns[row])

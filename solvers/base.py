@@ -134,14 +134,8 @@ class Report:
         )
 
 
-@runtime_checkable
-class Solver(Protocol):
-    """A frozen object that holds a method and its settings."""
-
-    @property
-    def route(self) -> str:
-        """How it finds weights, in words."""
-        ...
+class Method(Protocol):
+    """What every solver tells of itself."""
 
     @property
     def label(self) -> str:
@@ -155,7 +149,17 @@ class Solver(Protocol):
 
     @property
     def n_jobs(self) -> int:
-        """Threads that blocks of dates are spread over."""
+        """Threads or processes that dates are spread over."""
+        ...
+
+
+@runtime_checkable
+class Solver(Method, Protocol):
+    """A frozen object that holds a method and its settings."""
+
+    @property
+    def route(self) -> str:
+        """How it finds weights, in words."""
         ...
 
     def solve(
@@ -166,23 +170,8 @@ class Solver(Protocol):
 
 
 @runtime_checkable
-class TableSolver(Protocol):
+class TableSolver(Method, Protocol):
     """A frozen object that sees all dates and their labels at once, because dates or terms refer to them."""
-
-    @property
-    def label(self) -> str:
-        """Short name for tables."""
-        ...
-
-    @property
-    def distance(self) -> Distance:
-        """Distance that the results are certified in."""
-        ...
-
-    @property
-    def n_jobs(self) -> int:
-        """Processes that dates are spread over."""
-        ...
 
     @property
     def plain(self) -> Solver:

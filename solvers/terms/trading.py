@@ -73,6 +73,12 @@ class PreviousWeights:
         return np.ascontiguousarray(found)
 
 
+def drift(weights: FloatArray, returns: FloatArray) -> FloatArray:
+    """Weights after one period of ``returns`` without trading; cash earns nothing."""
+    grown: FloatArray = weights * (1.0 + returns) / (1.0 + float(weights @ returns))
+    return grown
+
+
 @dataclass(frozen=True, eq=False)
 class TurnoverLimit:
     """Most that may be traded on a date: ``sum(abs(w_i - p_i)) <= limit``, buys and sells both counted.

@@ -55,7 +55,7 @@ def test_no_mixed_integer_solver_spends_more_than_there_is(rng: np.random.Genera
 def test_many_sleeves_end_with_weights_that_spend_the_budget(
     n: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allocopt.solvers._run.available", lambda solvers: [])
+    monkeypatch.setattr("allocopt.solvers._worker.available", lambda solvers: [])
     for d in (np.ones(n), rng.uniform(size=n)):
         result: Any = allocate(d, solver=ConvexProgram(terms=LOOSE, max_nodes=60))
         assert result.invested == 1.0
