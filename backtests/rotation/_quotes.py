@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.rotation._checks import day, plain, require_dates, require_kind, require_numbers
+from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers
 from allocopt.errors import InputError, LabelError, ShapeError
 
 _LOWEST_MEDIAN_IN_POINTS = 1.5  # no volatility index has spent its life under two points

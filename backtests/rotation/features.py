@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.rotation._checks import require_kind, require_option
+from allocopt.backtests._checks import require_kind, require_option
 from allocopt.backtests.rotation.market import OHLCV
 from allocopt.errors import SpecificationError
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.rotation._checks import day, require_columns, require_dates, require_kind, require_option
+from allocopt.backtests._checks import day, require_columns, require_dates, require_kind, require_option
 from allocopt.errors import InputError, SpecificationError
 from allocopt.regimes import Regime
 

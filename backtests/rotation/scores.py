@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.rotation._checks import (
+from allocopt.backtests._checks import (
     day,
     plain,
     require_columns,

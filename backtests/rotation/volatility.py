@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.rotation._checks import day, require_columns, require_dates, require_kind, require_same_clock
+from allocopt.backtests._checks import day, require_columns, require_dates, require_kind, require_same_clock
 from allocopt.backtests.rotation._quotes import decimals, points, source_column, variance_at
 from allocopt.errors import LabelError, ShapeError, SpecificationError
 

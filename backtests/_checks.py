@@ -1,4 +1,4 @@
-"""Checks that the rotation modules share: an index of dates, columns of numbers, tables that belong together."""
+"""Checks that the systems share: an index of dates, columns of numbers, tables that belong together."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""General tools for studies: causality, sweeps over the phase of a schedule and over costs."""

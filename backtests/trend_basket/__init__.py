@@ -1,0 +1,1 @@
+"""The hourly BTC/ETH trend basket with a volatility target."""
