@@ -8,12 +8,13 @@ from allocopt.allocation import Allocation, allocate
 from allocopt.certificate import Certificate, ProgramCertificate
 from allocopt.comparison import Comparison, compare
 from allocopt.compatibility import RegimeCompatibility, desirability
-from allocopt.costs import Cost, ProportionalCost, SquareRootImpact
+from allocopt.costs import Cost, MarketCost, PerShareCost, ProportionalCost, SpreadCost, SquareRootImpact
 from allocopt.errors import (
     AllocoptError,
     DataFileError,
     InputError,
     LabelError,
+    LedgerError,
     ShapeError,
     SolveError,
     SpecificationError,
@@ -35,8 +36,11 @@ __all__ = [
     "DataFileError",
     "InputError",
     "LabelError",
+    "LedgerError",
     "Limits",
+    "MarketCost",
     "Outcome",
+    "PerShareCost",
     "ProgramCertificate",
     "ProportionalCost",
     "Regime",
@@ -44,6 +48,7 @@ __all__ = [
     "ShapeError",
     "SolveError",
     "SpecificationError",
+    "SpreadCost",
     "SquareRootImpact",
     "StaleInputError",
     "Status",

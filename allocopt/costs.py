@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from allocopt._cost_checks import non_negative
+from allocopt._per_share import PerShareCost
 from allocopt.errors import SpecificationError
 from allocopt.labels import PerSleeve, per_sleeve
 
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
     import cvxpy as cp
 
 FloatArray = npt.NDArray[np.float64]
+
+__all__ = [
+    "Cost",
+    "KernelCosts",
+    "MarketCost",
+    "PerShareCost",
+    "ProportionalCost",
+    "SpreadCost",
+    "SquareRootImpact",
+    "at_market",
+    "cost_labels",
+    "kernel_costs",
+]
 
 
 @runtime_checkable
@@ -38,6 +53,15 @@ class Cost(Protocol):
 
     def expression(self, trades: cp.Expression, sleeves: pd.Index | None = None) -> cp.Expression:
         """Sum of the costs of one date's trades as a convex cvxpy expression."""
+        ...
+
+
+@runtime_checkable
+class MarketCost(Cost, Protocol):
+    """A cost that depends on the prices and the capital of the date, as `PerShareCost` does."""
+
+    def at(self, prices: PerSleeve, capital: float) -> Cost:
+        """Give the cost at these prices (money a share, by sleeve) and this capital (money)."""
         ...
 
 
@@ -72,7 +96,7 @@ class ProportionalCost:
     rate: PerSleeve
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rate", _checked(self.rate, "rate"))
+        object.__setattr__(self, "rate", non_negative(self.rate, "rate"))
 
     @property
     def label(self) -> str:
@@ -90,6 +114,66 @@ class ProportionalCost:
 
     def expression(self, trades: cp.Expression, sleeves: pd.Index | None = None) -> cp.Expression:
         """``sum(rate_i * abs(x_i))``."""
+        import cvxpy as cp
+
+        return self.rates(trades.shape[0], sleeves) @ cp.abs(trades)
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadCost:
+    """What crossing the bid-ask spread costs: half of it on each side, and slippage beyond it.
+
+    ``cost_i = (spread_i / 2 + slippage_i) * abs(x_i)``.
+
+    Parameters
+    ----------
+    spread : float, or one per sleeve (mapping, Series, sequence)
+        Quoted spread, from bid to ask in full, as a decimal fraction of the price, at least 0: 0.0002 for 2 basis
+        points.
+    slippage : float, or one per sleeve, default 0.0
+        What a fill is worse than the quote, a side, as a decimal fraction of the price, at least 0.
+
+    Raises
+    ------
+    SpecificationError
+        For a spread or a slippage that is negative or not finite.
+
+    References
+    ----------
+    L. Harris, "Trading and Exchanges" (2003), chapter 14: the effective spread is twice what a trade pays over the
+    midpoint.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SpreadCost(0.0004, slippage=0.0001).cost(np.array([0.10, -0.50])).round(9).tolist()
+    [3e-05, 0.00015]
+    """
+
+    spread: PerSleeve
+    slippage: PerSleeve = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spread", non_negative(self.spread, "spread"))
+        object.__setattr__(self, "slippage", non_negative(self.slippage, "slippage"))
+
+    @property
+    def label(self) -> str:
+        """``"spread and slippage"``."""
+        return "spread and slippage"
+
+    def rates(self, n: int, sleeves: pd.Index | None = None) -> FloatArray:
+        """Half spread and slippage of each of ``n`` sleeves, a side."""
+        half = 0.5 * per_sleeve(self.spread, n, sleeves, "spread of SpreadCost")
+        return half + per_sleeve(self.slippage, n, sleeves, "slippage of SpreadCost")
+
+    def cost(self, trades: FloatArray, sleeves: pd.Index | None = None) -> FloatArray:
+        """``(spread_i / 2 + slippage_i) * abs(x_i)`` for each trade."""
+        found: FloatArray = self.rates(trades.shape[-1], sleeves) * np.abs(trades)
+        return found
+
+    def expression(self, trades: cp.Expression, sleeves: pd.Index | None = None) -> cp.Expression:
+        """``sum((spread_i / 2 + slippage_i) * abs(x_i))``."""
         import cvxpy as cp
 
         return self.rates(trades.shape[0], sleeves) @ cp.abs(trades)
@@ -126,7 +210,7 @@ class SquareRootImpact:
     coefficient: PerSleeve
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "coefficient", _checked(self.coefficient, "coefficient"))
+        object.__setattr__(self, "coefficient", non_negative(self.coefficient, "coefficient"))
 
     @classmethod
     def from_market(
@@ -187,21 +271,93 @@ class SquareRootImpact:
         return self.coefficients(trades.shape[0], sleeves) @ cp.power(cp.abs(trades), 1.5)
 
 
-def _checked(value: PerSleeve, name: str) -> PerSleeve:
-    """Raise unless every number is finite and at least 0; give arrays back as read-only copies."""
-    if isinstance(value, Mapping):
-        value = dict(value)
-        numbers = list(value.values())
-    elif isinstance(value, pd.Series):
-        value = value.copy()
-        numbers = value.tolist()
-    elif isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
-        value = np.array(value, dtype=np.float64)
-        value.flags.writeable = False
-        numbers = value.tolist()
-    else:
-        numbers = [value]
-    for x in numbers:
-        if isinstance(x, bool) or not isinstance(x, (int, float, np.floating, np.integer)) or not 0.0 <= x < np.inf:
-            raise SpecificationError(f"{name} is not a number of at least 0", value=x, remedy="give a decimal fraction")
-    return value
+@dataclass(frozen=True, eq=False)
+class KernelCosts:
+    """Costs as numbers, for compiled code that charges them without calling Python.
+
+    Attributes
+    ----------
+    kind : array of int64, shape (K,)
+        0: ``first * abs(x)``, `ProportionalCost` and `SpreadCost`. 1: ``first * abs(x)**1.5``, `SquareRootImpact`.
+        2: ``max(first * abs(shares), second)`` in money where there is a trade, `PerShareCost`.
+    first, second : array, shape (K, n)
+        Parameters by cost and sleeve, as the formula of the kind says; zero where it has none.
+    labels : tuple of str
+        One name a cost, no two alike.
+    """
+
+    kind: npt.NDArray[np.int64]
+    first: FloatArray
+    second: FloatArray
+    labels: tuple[str, ...]
+
+
+def kernel_costs(costs: Sequence[Cost], n: int, sleeves: pd.Index | None = None) -> KernelCosts | None:
+    """Parameters of costs for compiled code, or None where one of them is an own cost and only Python can charge it.
+
+    Parameters
+    ----------
+    costs : sequence of Cost
+        Charged one by one. A subclass may have a formula of its own, so it counts as an own cost.
+    n : int
+        Number of sleeves.
+    sleeves : Index, optional
+        Their labels.
+
+    Raises
+    ------
+    LabelError, ShapeError
+        For parameters by sleeve that do not fit the sleeves.
+
+    Examples
+    --------
+    >>> found = kernel_costs([ProportionalCost(0.001), PerShareCost(0.005, minimum=1.0)], 2)
+    >>> found.kind.tolist(), found.first.tolist(), found.second.tolist()
+    ([0, 2], [[0.001, 0.001], [0.005, 0.005]], [[0.0, 0.0], [1.0, 1.0]])
+    """
+    kind = np.zeros(len(costs), dtype=np.int64)
+    first, second = np.zeros((len(costs), n)), np.zeros((len(costs), n))
+    for k, cost in enumerate(costs):
+        if type(cost) not in (ProportionalCost, SpreadCost, SquareRootImpact, PerShareCost):
+            return None
+        if isinstance(cost, ProportionalCost | SpreadCost):
+            first[k] = cost.rates(n, sleeves)
+        elif isinstance(cost, SquareRootImpact):
+            kind[k], first[k] = 1, cost.coefficients(n, sleeves)
+        elif isinstance(cost, PerShareCost):
+            kind[k] = 2
+            first[k], second[k] = cost.money(n, sleeves)
+    return KernelCosts(kind, first, second, cost_labels(costs))
+
+
+def cost_labels(costs: Sequence[Cost]) -> tuple[str, ...]:
+    """Labels of costs, those that occur more than once numbered, so that no two are alike.
+
+    Examples
+    --------
+    >>> cost_labels([ProportionalCost(0.001), SquareRootImpact(0.02), ProportionalCost(0.002)])
+    ('proportional cost 1', 'square-root impact', 'proportional cost 2')
+    """
+    given = [cost.label for cost in costs]
+    taken = {label for label in given if given.count(label) == 1}
+    found = []
+    for label in given:
+        name, number = label, 0
+        while given.count(label) > 1 and (number == 0 or name in taken):
+            number += 1
+            name = f"{label} {number}"
+        taken.add(name)
+        found.append(name)
+    return tuple(found)
+
+
+def at_market(cost: Cost, prices: PerSleeve, capital: float) -> Cost:
+    """Put the prices and the capital of a date into a cost that depends on them; others are given back as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> at_market(PerShareCost(0.01), [20.0], 1000.0).cost(np.array([0.5])).tolist()
+    [0.00025]
+    """
+    return cost.at(prices, capital) if isinstance(cost, MarketCost) else cost

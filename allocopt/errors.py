@@ -78,6 +78,10 @@ class StaleInputError(AllocoptError, RuntimeError):
     """An array was changed in place after the result that refers to it was made. Allocate again."""
 
 
+class LedgerError(AllocoptError, ArithmeticError):
+    """The accounts of a run do not add up. Its figures must not be used."""
+
+
 class SolveError(AllocoptError, RuntimeError):
     """A date of a general program has no solution, or its solver gave none that is accurate. Relax a limit.
 

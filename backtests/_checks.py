@@ -41,6 +41,9 @@ def require_dates(index: pd.Index[Any], what: str) -> pd.DatetimeIndex:
             value=str(index.dtype),
             remedy="set a DatetimeIndex, for example with frame.index = pandas.to_datetime(frame.index)",
         )
+    ticks = index.asi8
+    if len(ticks) == 0 or (ticks[0] != np.iinfo(np.int64).min and (ticks[1:] > ticks[:-1]).all()):
+        return index  # without the search for what is wrong, which takes ten times as long
     missing = np.flatnonzero(index.isna())
     if missing.size:
         raise LabelError(f"{what} has a missing date", where=f"row {missing[0]}", remedy="drop or date that row")

@@ -1,0 +1,326 @@
+"""The ledger, row by row, compiled.
+
+Row t is the period from the close of row t-1 to the close of row t. At its start, at the prices of row t-1, holdings
+are set to what was decided on row t - lag and the trades are paid for; then the period's price changes, interest and
+funding are booked. ``_python.py`` does the same in plain Python.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+
+#: What a price that is missing means: an error where it is needed, no trading until it is back, trading at the last.
+RAISE, HOLD, FILL = 0, 1, 2
+#: Holdings drift between decisions; a constant mix is set to the decided weights on every row.
+HOLDINGS, CONSTANT_MIX = 0, 1
+#: Kinds of cost.
+PROPORTIONAL, SQUARE_ROOT, PER_SHARE = 0, 1, 2
+#: How a run ended: at the last row, by bankruptcy, at a price that is needed and missing, at one that is no price.
+DONE, BANKRUPT, NO_PRICE, BAD_PRICE = 0, 1, 2, 3
+#: Columns of the per-row figures.
+VALUE, CASH, TURNOVER, COST, INTEREST, FUNDING, FIGURES = 0, 1, 2, 3, 4, 5, 6
+#: A number of lots this close to a whole one is that whole one.
+LOT_TOLERANCE = 1e-9
+
+_table = types.Array(types.float64, 2, "A", readonly=True)
+_stack = types.Array(types.float64, 3, "A", readonly=True)
+_row = types.Array(types.float64, 1, "A", readonly=True)
+_rows = types.Array(types.int64, 1, "C", readonly=True)
+_one = types.float64[::1]
+_two = types.float64[:, ::1]
+_three = types.float64[:, :, ::1]
+_whole = types.int64[::1]
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def _mark(held, last, row, fresh, pnl):
+    """Shares from the last prices to a full row of new ones; gives the gain and the worth."""
+    gained = 0.0
+    worth = 0.0
+    for i in range(len(held)):
+        stop = held[i] * row[i]
+        gain = stop - held[i] * last[i]
+        pnl[i] += gain
+        gained += gain
+        worth += stop
+        last[i] = row[i]
+        fresh[i] = True
+    return gained, worth
+
+
+_RUN = types.UniTuple(types.int64, 4)(
+    _table, types.boolean, types.int64, _table, _rows, types.int64, types.int64, types.float64,
+    _rows, _table, _table, _row, _row, _table, types.float64, _two, _two, _one, _two, _whole, _one,
+)  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cost(kind, first, second, traded, shares, value):
+    """Money that one trade costs by one cause; ``traded`` is money and ``shares`` a number, both without sign."""
+    if traded == 0.0:
+        return 0.0
+    if kind == PROPORTIONAL:
+        return first * traded
+    if kind == SQUARE_ROOT:
+        return first * traded * np.sqrt(traded / value)
+    return max(first * shares, second)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _whole_lots(shares, lot):
+    """Shares cut to whole lots towards zero."""
+    lots = shares / lot
+    near = np.rint(lots)
+    if abs(lots - near) <= LOT_TOLERANCE * max(1.0, abs(near)):
+        return near * lot
+    return np.trunc(lots) * lot
+
+
+@njit(_RUN, cache=True, nogil=True, error_model="numpy")
+def run(
+    prices,  # (T, n), or returns over the rows where `relative`
+    relative,
+    mode,
+    weights,  # (M, n), decided
+    decided,  # (T,), row of `weights` that is decided on this row, or -1
+    lag,
+    gaps,
+    lot,  # whole lots of so many shares; 0.0 for fractions
+    kinds,  # (K,)
+    first,  # (K, n)
+    second,  # (K, n)
+    lending,  # (T,) per row, known at its close; empty without financing
+    borrowing,
+    funding,  # (T, n), paid by longs over the row; no rows without funding
+    capital,
+    figures,  # out (T, 6)
+    causes,  # out (T, K), money; no rows where it is not wanted
+    pnl,  # out (n,), sum over the rows
+    record,  # out (R, n), shares (holdings) or weights (constant mix) from a row on; no rows where it is not wanted
+    record_rows,  # out (R,)
+    residuals,  # out (3,)
+):
+    """One ledger. Returns how it ended, on which row, in which column, and the number of records."""
+    rows, n = prices.shape
+    held = np.zeros(n)  # shares, or weights of a constant mix
+    target = np.zeros(n)
+    waiting = np.zeros(n, dtype=np.bool_)
+    fresh = np.zeros(n, dtype=np.bool_)
+    last = np.full(n, np.nan)
+    by_cause = np.zeros(len(kinds))
+    total_by_cause = np.zeros(len(kinds))
+    pnl[:] = 0.0
+    residuals[:] = 0.0
+    financed = len(lending) > 0
+    funded = len(funding) > 0
+    plain = mode == HOLDINGS and not funded  # rows of nothing but shares at known prices have a short way
+    row = np.empty(n)
+    count = 0
+    any_waiting = False
+    cash = capital
+    value = capital
+    spent = 0.0
+    other = 0.0
+    lowest = -np.inf if relative else 0.0
+    for i in range(n):
+        p = prices[0, i]
+        fresh[i] = relative or (lowest < p < np.inf)
+        last[i] = 1.0 if relative else p
+        if not fresh[i] and p == p:
+            return BAD_PRICE, 0, i, 0
+    figures[0, VALUE] = capital
+    figures[0, CASH] = capital
+    figures[0, TURNOVER] = 0.0
+    figures[0, COST] = 0.0
+    figures[0, INTEREST] = 0.0
+    figures[0, FUNDING] = 0.0
+    if len(causes) > 0:
+        causes[0, :] = 0.0
+    for t in range(1, rows):
+        source = t - lag
+        if source >= 0 and decided[source] >= 0:
+            k = decided[source]
+            for i in range(n):
+                target[i] = weights[k, i]
+                waiting[i] = True
+            any_waiting = True
+        turnover = 0.0
+        cost = 0.0
+        by_cause[:] = 0.0
+        if any_waiting:
+            any_waiting = False
+            traded_cash = 0.0
+            moved = False
+            for i in range(n):
+                if not waiting[i]:
+                    continue
+                if not fresh[i]:
+                    idle = target[i] == 0.0 and held[i] == 0.0
+                    if idle:
+                        waiting[i] = False
+                        continue
+                    if gaps == RAISE or last[i] != last[i]:
+                        return NO_PRICE, t - 1, i, count
+                    if gaps == HOLD:
+                        any_waiting = True
+                        continue
+                waiting[i] = False
+                if mode == HOLDINGS:
+                    wanted = target[i] * value / last[i]
+                    if lot > 0.0:
+                        wanted = _whole_lots(wanted, lot)
+                    shares = wanted - held[i]
+                    trade = shares * last[i]
+                    traded_cash += trade
+                else:
+                    wanted = target[i]
+                    trade = (wanted - held[i]) * value
+                    shares = trade / last[i]
+                if wanted != held[i]:
+                    moved = True
+                    held[i] = wanted
+                    size = abs(trade)
+                    turnover += size
+                    for c in range(len(kinds)):
+                        by_cause[c] += _cost(kinds[c], first[c, i], second[c, i], size, abs(shares), value)
+            if moved:
+                for c in range(len(kinds)):
+                    cost += by_cause[c]
+                cash -= traded_cash + cost
+                if len(record) > 0:
+                    record[count, :] = held
+                    record_rows[count] = t
+                count += 1
+            turnover /= value
+        if mode == CONSTANT_MIX:
+            invested = 0.0
+            for i in range(n):
+                invested += held[i] * value
+            cash = value - invested - cost
+        interest = 0.0
+        if financed:
+            interest = cash * (lending[t - 1] if cash >= 0.0 else borrowing[t - 1])
+        paid = 0.0
+        gained = 0.0
+        worth = 0.0
+        complete = plain
+        if plain:
+            for i in range(n):
+                p = prices[t, i]
+                complete &= 0.0 < p < np.inf
+                row[i] = p
+        if complete:
+            gained, worth = _mark(held, last, row, fresh, pnl)
+        for i in range(0 if complete else n):
+            p = prices[t, i]
+            h = held[i]
+            known = lowest < p < np.inf
+            fresh[i] = known
+            if not known and p == p:
+                return BAD_PRICE, t, i, count
+            if h == 0.0:
+                if known and not relative:
+                    last[i] = p
+                continue
+            if not known:
+                if gaps == RAISE:
+                    return NO_PRICE, t, i, count
+                p = 0.0 if relative else last[i]
+            if mode == HOLDINGS:
+                start = h * last[i]
+                stop = h * p
+            else:
+                start = h * value
+                stop = start * (1.0 + p) if relative else start * (p / last[i])
+            gain = stop - start
+            worth += stop
+            gained += gain
+            pnl[i] += gain
+            if funded:
+                paid -= start * funding[t, i]
+            if not relative:
+                last[i] = p
+        before = value
+        cash += interest + paid
+        value = cash + worth
+        spent += cost
+        other += interest + paid
+        scale = max(before, abs(value))
+        residual = abs(before + gained - cost + interest + paid - value) / scale
+        residuals[0] = max(residuals[0], residual)
+        figures[t, VALUE] = value
+        figures[t, CASH] = cash
+        figures[t, TURNOVER] = turnover
+        figures[t, COST] = cost
+        figures[t, INTEREST] = interest
+        figures[t, FUNDING] = paid
+        if len(causes) > 0:
+            causes[t, :] = by_cause
+        for c in range(len(kinds)):
+            total_by_cause[c] += by_cause[c]
+        if not value > 0.0:
+            rows = t + 1
+            break
+    largest = 0.0
+    for t in range(rows):
+        largest = max(largest, abs(figures[t, VALUE]))
+    whole = value - capital + spent - other
+    residuals[1] = abs(pnl.sum() - whole) / largest
+    residuals[2] = abs(total_by_cause.sum() - spent) / largest
+    return (DONE if value > 0.0 else BANKRUPT), rows - 1, 0, count
+
+
+_GRID = types.void(
+    _table, types.boolean, types.int64, _stack, types.Array(types.int64, 2, "C", readonly=True), types.int64,
+    types.float64, _rows, _stack, _stack, _row, _row, _table, types.float64,
+    _rows, _rows, _rows, _two, _two, _two, types.int64[:, ::1], _two,
+)  # fmt: skip
+
+
+@njit(_GRID, cache=True, nogil=True, error_model="numpy")
+def run_grid(
+    prices,
+    relative,
+    mode,
+    weights,  # (W, M, n)
+    decided,  # (W, T)
+    gaps,
+    lot,
+    kinds,
+    first,  # (C, K, n)
+    second,
+    lending,
+    borrowing,
+    funding,
+    capital,
+    which_weights,  # (B,)
+    which_costs,  # (B,)
+    lags,  # (B,)
+    values,  # out (B, T), NaN after a bankruptcy
+    turnovers,  # out (B, T)
+    costs,  # out (B, T)
+    ends,  # out (B, 3): how, row, column
+    residuals,  # out (B, 3)
+):
+    """Ledgers of many cells on the same prices; each is what `run` gives for it alone."""
+    rows, n = prices.shape
+    pnl = np.zeros(n)
+    causes = np.zeros((0, len(kinds)))
+    record = np.zeros((0, n))
+    record_rows = np.zeros(0, dtype=np.int64)
+    figures = np.zeros((rows, FIGURES))
+    for b in range(len(lags)):
+        w, c = which_weights[b], which_costs[b]
+        how, row, column, _ = run(
+            prices, relative, mode, weights[w], decided[w], lags[b], gaps, lot, kinds, first[c], second[c],
+            lending, borrowing, funding, capital, figures, causes, pnl, record, record_rows, residuals[b],
+        )  # fmt: skip
+        ends[b, 0] = how
+        ends[b, 1] = row
+        ends[b, 2] = column
+        values[b, : row + 1] = figures[: row + 1, VALUE]
+        turnovers[b, : row + 1] = figures[: row + 1, TURNOVER]
+        costs[b, : row + 1] = figures[: row + 1, COST]
+        values[b, row + 1 :] = np.nan
+        turnovers[b, row + 1 :] = np.nan
+        costs[b, row + 1 :] = np.nan
