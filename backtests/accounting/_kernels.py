@@ -32,6 +32,7 @@ _two = types.float64[:, ::1]
 _three = types.float64[:, :, ::1]
 _whole = types.int64[::1]
 
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 def _mark(held, last, row, fresh, pnl):
     """Shares from the last prices to a full row of new ones; gives the gain and the worth."""

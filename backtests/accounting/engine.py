@@ -82,7 +82,7 @@ def account(
     >>> weights = pd.DataFrame({"A": [0.5, 0.0, 0.0], "B": [0.0, 0.4, 0.4]}, index=dates)
     >>> ledger = account(weights, prices, Execution(costs=allocopt.ProportionalCost(0.001)), capital=1000.0)
     >>> ledger.equity.round(4).tolist()
-    [1000.0, 1049.5, 1153.4801]
+    [1000.0, 1049.5, 1153.4802]
     >>> ledger.executed.round(3).to_numpy().tolist()
     [[0.0, 0.0], [0.5, 0.0], [0.0, 0.4]]
     """
