@@ -60,11 +60,11 @@ class Market:
         """Turn returns into a price path where shares are held."""
         if mode == "constant-mix" or not self.relative:
             return self
-        bad = ~(self.values[1:] > -1.0)
+        bad = ~((self.values[1:] > -1.0) & (self.values[1:] < np.inf))
         if bad.any():
             row, column = np.argwhere(bad)[0].tolist()
             raise InputError(
-                "holdings need a price path, and a return is missing or at most -1",
+                "holdings need a price path, and a return is missing, infinite or at most -1",
                 where=self.where(row + 1, column),
                 value=float(self.values[row + 1, column]),
                 remedy='give prices, or use mode="constant-mix"',
@@ -105,6 +105,8 @@ class Decisions:
             )
         ordered = weights if weights.columns.equals(market.sleeves) else weights[market.sleeves.to_list()]
         composition = finite_table(ordered, "decided weight")
+        if not composition.flags.owndata:  # the ledger shows it later, when the caller's table may have been changed
+            composition = composition.copy()
         rows = _rows_of(dates, market.dates)
         size = _exposure(exposure, dates)
         decided = np.full(len(market.dates), -1, dtype=np.int64)
@@ -161,7 +163,7 @@ def _scheduled(schedule: Schedule, decided: IntArray, rows: IntArray, dates: pd.
 
 def _exposure(exposure: float | pd.Series, dates: pd.DatetimeIndex) -> FloatArray:
     if isinstance(exposure, pd.Series):
-        return on_rows(exposure, dates, "exposure")
+        return on_rows(exposure, dates, "exposure").copy()
     if isinstance(exposure, bool) or not isinstance(exposure, (int, float, np.number)) or not np.isfinite(exposure):
         raise SpecificationError(
             "exposure is no finite number", value=plain(exposure), remedy="give a factor, or a Series by decision date"

@@ -123,10 +123,12 @@ def run(
     spent = 0.0
     other = 0.0
     lowest = -np.inf if relative else 0.0
+    priced = True  # every sleeve has had a price: before its first one `last` is NaN, which the short way cannot take
     for i in range(n):
         p = prices[0, i]
         fresh[i] = relative or (lowest < p < np.inf)
         last[i] = 1.0 if relative else p
+        priced &= fresh[i]
         if not fresh[i] and p == p:
             return BAD_PRICE, 0, i, 0
     figures[0, VALUE] = capital
@@ -204,8 +206,8 @@ def run(
         paid = 0.0
         gained = 0.0
         worth = 0.0
-        complete = plain
-        if plain:
+        complete = plain and priced
+        if complete:
             for i in range(n):
                 p = prices[t, i]
                 complete &= 0.0 < p < np.inf
@@ -241,6 +243,10 @@ def run(
                 paid -= start * funding[t, i]
             if not relative:
                 last[i] = p
+        if not priced:
+            priced = True
+            for i in range(n):
+                priced &= last[i] == last[i]
         before = value
         cash += interest + paid
         value = cash + worth

@@ -86,7 +86,7 @@ def account(
     >>> ledger.executed.round(3).to_numpy().tolist()
     [[0.0, 0.0], [0.5, 0.0], [0.0, 0.4]]
     """
-    how = Execution() if execution is None else execution
+    how = require_execution(Execution() if execution is None else execution)
     market = Market.read(prices, returns).for_mode(how.mode)
     require_shares(how, relative=returns is not None)
     decisions = Decisions.read(weights, exposure, how, market)
@@ -137,6 +137,12 @@ def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
 
 def check_end(how: str, row: int, column: int, market: Market) -> None:
     """Raise where a run ended at a price that is missing or no price."""
+    if how == "no price" and not market.relative and np.isnan(market.values[: row + 1, column]).all():
+        raise InputError(
+            "a sleeve is to be traded before its first price",
+            where=market.where(row, column),
+            remedy="decide 0.0 until it has a price",
+        )
     if how == "no price":
         raise InputError(
             f"a {'return' if market.relative else 'price'} is missing while its sleeve is held or traded",
@@ -162,6 +168,13 @@ def check_residuals(residuals: FloatArray, cell: str | None) -> None:
             value=float(residuals[worst]),
             remedy="look for prices or weights of absurd size; if there are none, report this as a fault of allocopt",
         )
+
+
+def require_execution(execution: object) -> Execution:
+    """Return the execution; a `SpecificationError` for anything else."""
+    if not isinstance(execution, Execution):
+        raise SpecificationError("not an execution", value=execution, remedy="give Execution(...)")
+    return execution
 
 
 def require_shares(execution: Execution, relative: bool) -> None:

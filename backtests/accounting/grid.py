@@ -15,7 +15,7 @@ import pandas as pd
 from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_funding
 from allocopt.backtests.accounting._python import run_rows
 from allocopt.backtests.accounting._raw import ENDED, GAPS, MODES, FloatArray, Inputs
-from allocopt.backtests.accounting.engine import check_end, check_residuals, require_shares
+from allocopt.backtests.accounting.engine import check_end, check_residuals, require_execution, require_shares
 from allocopt.backtests.accounting.specification import Execution
 from allocopt.costs import KernelCosts, kernel_costs
 from allocopt.errors import SpecificationError
@@ -112,9 +112,7 @@ def account_grid(
     decisions: dict[tuple[object, ...], Decisions] = {}
     cells: list[_Cell] = []
     for (table_name, table), (size_name, size), (how_name, how) in product(tables, sizes, executions):
-        if not isinstance(how, Execution):
-            raise SpecificationError("not an execution", value=how, remedy="give Execution(...)")
-        require_shares(how, market.relative)
+        require_shares(require_execution(how), relative=market.relative)
         own = markets.setdefault(how.mode, market.for_mode(how.mode))
         costs = kernel_costs(how.causes, len(own.sleeves), own.sleeves)
         key = (table_name, size_name, id(how.schedule), how.financing is None)

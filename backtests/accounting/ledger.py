@@ -11,6 +11,7 @@ import pandas as pd
 from allocopt.backtests.accounting._inputs import Decisions, Market
 from allocopt.backtests.accounting._raw import IDENTITIES, FloatArray, Inputs, IntArray, Raw
 from allocopt.backtests.accounting.specification import Execution
+from allocopt.costs import MarketCost
 from allocopt.errors import StaleInputError
 
 
@@ -111,6 +112,34 @@ class Ledger:
         return self._frame(self._start)
 
     @cached_property
+    def trades(self) -> pd.DataFrame:
+        """What was traded in each sleeve at the start of each row, a signed fraction of the value then."""
+        held = self._held
+        changes = np.diff(held, axis=0, prepend=np.zeros((1, held.shape[1])))
+        if self._inputs.mode == "constant-mix":
+            return self._frame(changes)
+        prices = np.where(changes != 0.0, self._last_prices[np.r_[0, 0 : self._rows - 1]], 0.0)
+        return self._frame(changes * prices / self._value_before[:, None])
+
+    @cached_property
+    def sleeve_cost(self) -> pd.DataFrame:
+        """What trading each sleeve cost at the start of each row, money; the sleeves sum to `cost`."""
+        trades = self.trades.to_numpy()
+        cost = np.zeros_like(trades)
+        rows = np.flatnonzero((trades != 0.0).any(axis=1))
+        before = self._value_before
+        for cause in self.execution.causes:
+            if isinstance(cause, MarketCost):
+                for row in rows.tolist():
+                    prices = self._last_prices[row - 1]
+                    known = np.where(prices > 0.0, prices, 1.0)  # a sleeve without a price does not trade
+                    at = cause.at(known, float(before[row]))
+                    cost[row] += at.cost(trades[row], self.sleeves) * before[row]
+            else:
+                cost[rows] += cause.cost(trades[rows], self.sleeves) * before[rows, None]
+        return self._frame(cost)
+
+    @cached_property
     def sleeve_pnl(self) -> pd.DataFrame:
         """Money that each sleeve's price change brought over each row, before costs, interest and funding.
 
@@ -124,9 +153,7 @@ class Ledger:
         pnl = np.where(held, self._start * np.where(held, growth, 0.0), 0.0)
         scale = max(float(np.abs(pnl).sum()), self.capital)
         if not np.abs(pnl.sum(axis=0) - self._raw.pnl).max() <= 1e-9 * scale:
-            raise StaleInputError(
-                "the prices were changed in place after the run", remedy="call account again, or pass it a copy"
-            )
+            raise _stale()
         return self._frame(pnl)
 
     @cached_property
@@ -210,11 +237,17 @@ class Ledger:
     @cached_property
     def _last_prices(self) -> FloatArray:
         """Price of the row or the last one before it."""
-        prices = self._market.values[: self._rows]
-        if not np.isnan(prices).any():
-            return prices
-        filled: FloatArray = pd.DataFrame(prices).ffill().to_numpy()
-        return filled
+        prices: FloatArray = self._market.values[: self._rows]
+        held = self._held
+        if np.isnan(prices).any():
+            prices = pd.DataFrame(prices).ffill().to_numpy()
+        if self._inputs.mode == "holdings":
+            valued = np.where(held != 0.0, prices, 0.0) if np.isnan(prices).any() else prices
+            value, cash = self._raw.figures[: self._rows, 0], self._raw.figures[: self._rows, 1]
+            off = np.abs(np.einsum("ij,ij->i", held, valued) + cash - value)
+            if not (off <= 1e-9 * (np.abs(value) + np.abs(cash))).all():
+                raise _stale()
+        return prices
 
     def _growth(self) -> FloatArray:
         """Return of each sleeve over each row; 0 over a gap, and on row 0."""
@@ -244,3 +277,9 @@ class Ledger:
             (source >= 0)[:, None], table[self._inputs.decided[np.maximum(source, 0)]], missing
         )
         return found
+
+
+def _stale() -> StaleInputError:
+    return StaleInputError(
+        "the prices were changed in place after the run", remedy="call account again, or pass it a copy"
+    )

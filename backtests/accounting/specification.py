@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -70,7 +70,8 @@ class Execution:
         require_lag(self.lag)
         if self.schedule is not None:
             object.__setattr__(self, "schedule", schedule_from(self.schedule))
-        causes = (self.costs,) if isinstance(self.costs, Cost) else tuple(self.costs)
+        several = isinstance(self.costs, Iterable) and not isinstance(self.costs, Cost)
+        causes: tuple[object, ...] = tuple(self.costs) if several else (self.costs,)  # type: ignore[arg-type]
         for cost in causes:
             if isinstance(cost, type) or not isinstance(cost, Cost):
                 raise SpecificationError("not a cost", value=cost, remedy="give a ProportionalCost, for instance")
