@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from allocopt.allocation import allocate
@@ -15,6 +16,9 @@ from allocopt.backtests.schedules import EveryRows
 from allocopt.backtests.trend_basket.specification import TrendBasket
 from allocopt.containers import require_unique
 from allocopt.errors import InputError, LabelError, ShapeError, SpecificationError
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +203,7 @@ def require_closes(basket: TrendBasket, closes: pd.DataFrame) -> None:
         )
 
 
-def _best(score: np.ndarray, top: int) -> np.ndarray:  # type: ignore[type-arg]
+def _best(score: FloatArray, top: int) -> BoolArray:
     """Mark the ``top`` highest scores of each row; of equal ones the lower column."""
     order = np.argsort(-score, axis=1, kind="stable")
     found = np.zeros(score.shape, dtype=bool)

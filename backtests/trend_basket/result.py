@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from allocopt.backtests.accounting import Execution, Financing, Ledger, account
 from allocopt.backtests.trades import TradeStatistics, trade_statistics
 from allocopt.backtests.trend_basket.decisions import BasketDecisions, decide
 from allocopt.backtests.trend_basket.specification import TrendBasket
+
+FloatArray = npt.NDArray[np.float64]
 
 #: Horizons that are reported: name and how far before the last row they begin; None for the whole run.
 HORIZONS: tuple[tuple[str, pd.DateOffset | None], ...] = (
@@ -220,5 +223,5 @@ def _curve(equity: pd.Series[float], periods_per_year: float) -> dict[str, float
     }
 
 
-def _deviation(values: np.ndarray) -> float:  # type: ignore[type-arg]
+def _deviation(values: FloatArray) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan

@@ -26,6 +26,10 @@ PUBLISHED = "trend_basket-1h-lb720-tr1440-bt2880-rb168-top2-mm0.000-bm0.000-vw33
 
 #: A taker fee of 4 basis points.
 TAKER_FEE = 0.0004
+ORIGINAL_COST = ProportionalCost(TAKER_FEE)
+
+#: No limits but the capital: two coins hold half each, one holds all.
+ORIGINAL_LIMITS = Limits(cap=1.0, floor=0.0)
 
 #: Desirability of the selected coins.
 Weighting = Literal["equal", "momentum"]
@@ -137,11 +141,11 @@ class TrendBasket:
     exposure: float = 0.5
     volatility_target: float = 0.2
     offset: int = 0
-    limits: Limits = Limits(cap=1.0, floor=0.0)
+    limits: Limits = ORIGINAL_LIMITS
     weighting: Weighting = "equal"
     solver: SolverName | AnySolver = "euclidean"
     market: str | None = None
-    costs: Cost | Sequence[Cost] = ProportionalCost(TAKER_FEE)
+    costs: Cost | Sequence[Cost] = ORIGINAL_COST
 
     def __post_init__(self) -> None:
         least = {"momentum": 1, "trend": 1, "market_trend": 1, "interval": 1, "top": 1, "volatility_window": 2}
