@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from allocopt.backtests._checks import day, require_columns, require_dates, require_kind, require_same_clock
-from allocopt.backtests.rotation._quotes import decimals, points, source_column, variance_at
+from allocopt.backtests._quotes import decimals, points, source_column, variance_at
 from allocopt.errors import LabelError, ShapeError, SpecificationError
 
 #: Tenors of the three columns, in calendar days. 7 calendar days hold the 5 trading days of the shortest realised
