@@ -7,7 +7,7 @@ takes out of capital, as a decimal fraction of capital, per trade (not per year)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = [
     "at_market",
     "cost_labels",
     "kernel_costs",
+    "scaled",
 ]
 
 
@@ -361,3 +362,72 @@ def at_market(cost: Cost, prices: PerSleeve, capital: float) -> Cost:
     [0.00025]
     """
     return cost.at(prices, capital) if isinstance(cost, MarketCost) else cost
+
+
+def scaled(cost: Cost, factor: float) -> Cost:
+    """Give a cost that is ``factor`` times another one: for a sweep over costs.
+
+    Parameters
+    ----------
+    cost : Cost
+        Of this module, whose parameters are multiplied, or an own one, which is wrapped.
+    factor : float
+        At least 0.
+
+    Raises
+    ------
+    SpecificationError
+        For a factor that is negative or not finite.
+
+    Examples
+    --------
+    >>> scaled(ProportionalCost(0.001), 2.0).rate
+    0.002
+    """
+    non_negative(factor, "factor of a cost", "give a multiple of at least 0")
+    if type(cost) is ProportionalCost:
+        return replace(cost, rate=_times(cost.rate, factor))
+    if type(cost) is SpreadCost:
+        return replace(cost, spread=_times(cost.spread, factor), slippage=_times(cost.slippage, factor))
+    if type(cost) is SquareRootImpact:
+        return replace(cost, coefficient=_times(cost.coefficient, factor))
+    if type(cost) is PerShareCost:
+        return replace(cost, per_share=_times(cost.per_share, factor), minimum=_times(cost.minimum, factor))
+    return _ScaledAtMarket(cost, factor) if isinstance(cost, MarketCost) else _Scaled(cost, factor)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """An own cost times a factor."""
+
+    base: Cost
+    factor: float
+
+    @property
+    def label(self) -> str:
+        return self.base.label
+
+    def cost(self, trades: FloatArray, sleeves: pd.Index | None = None) -> FloatArray:
+        found: FloatArray = self.factor * self.base.cost(trades, sleeves)
+        return found
+
+    def expression(self, trades: cp.Expression, sleeves: pd.Index | None = None) -> cp.Expression:
+        return self.factor * self.base.expression(trades, sleeves)
+
+
+@dataclass(frozen=True, eq=False)
+class _ScaledAtMarket(_Scaled):
+    """An own cost that depends on prices and capital, times a factor."""
+
+    base: MarketCost
+
+    def at(self, prices: PerSleeve, capital: float) -> Cost:
+        return _Scaled(self.base.at(prices, capital), self.factor)
+
+
+def _times(value: PerSleeve, factor: float) -> PerSleeve:
+    if isinstance(value, Mapping):
+        return {name: factor * number for name, number in value.items()}
+    if isinstance(value, (pd.Series, np.ndarray, float, int)):
+        return value * factor
+    return [factor * number for number in value]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from allocopt.backtests.accounting import Execution, Financing, Ledger, account
+from allocopt.backtests.studies.sweeps import MULTIPLIERS, Sweep, cost_sweep, curve_figures, never_binding, run_all
 from allocopt.backtests.trades import TradeStatistics, trade_statistics
-from allocopt.backtests.trend_basket.decisions import BasketDecisions, decide
-from allocopt.backtests.trend_basket.specification import TrendBasket
-
-FloatArray = npt.NDArray[np.float64]
+from allocopt.backtests.trend_basket.decisions import BasketDecisions, Signals, decide, decide_from
+from allocopt.backtests.trend_basket.specification import ORIGINAL_LIMITS, TrendBasket
 
 #: Horizons that are reported: name and how far before the last row they begin; None for the whole run.
 HORIZONS: tuple[tuple[str, pd.DateOffset | None], ...] = (
@@ -46,6 +46,7 @@ class TrendBasketResult:
     closes: pd.DataFrame
     decisions: BasketDecisions
     ledger: Ledger
+    _funding: pd.DataFrame | None = None
 
     @cached_property
     def equity(self) -> pd.Series[float]:
@@ -86,12 +87,9 @@ class TrendBasketResult:
         ``win_rate`` and ``profit_factor`` are over trades.
         """
         statistics, leverage = self.statistics, self.basket.leverage or 1.0
-        turnover = float(self.turnover.sum())
         return pd.Series(
             {
-                **_curve(self.equity, self.basket.periods_per_year),
-                "turnover_per_year": turnover / self.years,
-                "turnover": turnover,
+                **curve_figures(self.equity, self.turnover, periods_per_year=self.basket.periods_per_year),
                 "turnover_entry": statistics.turnover_entry / leverage,
                 "turnover_inside": statistics.turnover_inside / leverage,
                 "turnover_close": statistics.turnover_close / leverage,
@@ -118,15 +116,9 @@ class TrendBasketResult:
                 continue
             first = int(self.equity.index.searchsorted(start, side="right")) - 1
             curve = self.equity.iloc[first:]
-            turnover = float(self.turnover.iloc[first + 1 :].sum())
-            years = (len(curve) - 1) / self.basket.periods_per_year
-            found[name] = {
-                "start": curve.index[0],
-                "end": end,
-                **_curve(curve, self.basket.periods_per_year),
-                "turnover_per_year": turnover / years,
-                "turnover": turnover,
-            }
+            traded = self.turnover.iloc[first:]  # the first row's own trade belongs to what was before
+            figures = curve_figures(curve, traded, periods_per_year=self.basket.periods_per_year)
+            found[name] = {"start": curve.index[0], "end": end, **figures}
         return pd.DataFrame.from_dict(found, orient="index").rename_axis("horizon")
 
     @cached_property
@@ -164,15 +156,61 @@ class TrendBasketResult:
         held = (self.executed != 0.0).any(axis=1).to_numpy()
         book = (self.executed * self.decisions.signals.returns).sum(axis=1)
         returns = self.ledger.returns
-        return pd.Series(
-            {
-                "target": self.basket.volatility_target,
-                "book": _deviation(book.to_numpy()[1:]) * scale,
-                "leveraged": _deviation(returns.to_numpy()[1:]) * scale,
-                "leveraged_while_held": _deviation(returns.to_numpy()[held]) * scale,
-            },
-            name="volatility",
+        found: dict[str, float] = {
+            "target": self.basket.volatility_target,
+            "book": _deviation(book.to_numpy()[1:]) * scale,
+            "leveraged": _deviation(returns.to_numpy()[1:]) * scale,
+            "leveraged_while_held": _deviation(returns.to_numpy()[held]) * scale,
+        }
+        return pd.Series(found, name="volatility")
+
+    def phase_sweep(self, *, n_jobs: int = 1, progress: bool = False) -> Sweep:
+        """Run the basket at every offset of its schedule: one row an offset, and the rank of this one.
+
+        Parameters
+        ----------
+        n_jobs : int, default 1
+            Processes, as for joblib.
+        progress : bool, default False
+            Show a progress bar.
+        """
+        run = partial(_phase, self.basket, self.closes, self.decisions.signals, self._funding)
+        offsets = range(self.basket.interval)
+        figures = run_all(run, offsets, n_jobs=n_jobs, progress=progress, what="phases")
+        return Sweep(pd.DataFrame(figures, index=pd.Index(offsets, name="offset")), self.basket.offset)
+
+    def cost_sweep(self, multipliers: Sequence[float] = MULTIPLIERS) -> Sweep:
+        """Run the same decisions at multiples of their costs; turnover before leverage."""
+        found = cost_sweep(
+            self.decisions.composition,
+            self.closes,
+            execution_of(self.basket),
+            periods_per_year=self.basket.periods_per_year,
+            multipliers=multipliers,
+            exposure=self._sizes,
+            funding=self._funding,
         )
+        table = found.table.copy()
+        table[["turnover_per_year", "turnover"]] /= self.basket.leverage or 1.0
+        return Sweep(table, found.chosen)
+
+    @cached_property
+    def never_binding(self) -> tuple[str, ...]:
+        """Parameters that could be relaxed altogether without changing a decided weight on any row."""
+        relaxed = {
+            "top": self.closes.shape[1],
+            "min_momentum": -math.inf,
+            "min_market_momentum": -math.inf,
+            "volatility_cap": math.inf,
+            "volatility_target": math.inf,
+            "limits": ORIGINAL_LIMITS,
+        }
+        found = never_binding(lambda basket: decide(basket, self.closes).weights, self.basket, relaxed)
+        return (*found, *(("top",) if self.basket.top >= self.closes.shape[1] else ()))
+
+    @property
+    def _sizes(self) -> pd.Series[float]:
+        return self.decisions.scale * (self.basket.exposure * self.basket.leverage)
 
     def __repr__(self) -> str:
         total, trades = self.metrics["total_return"], int(self.metrics["trades"])
@@ -182,7 +220,7 @@ class TrendBasketResult:
 def run_basket(basket: TrendBasket, closes: pd.DataFrame, funding: pd.DataFrame | None) -> TrendBasketResult:
     """Decide on every row, then account for it as a constant mix of the executed weights."""
     decisions = decide(basket, closes)
-    return TrendBasketResult(basket, closes, decisions, carry_out(basket, closes, decisions, funding))
+    return TrendBasketResult(basket, closes, decisions, carry_out(basket, closes, decisions, funding), funding)
 
 
 def carry_out(
@@ -208,20 +246,15 @@ def execution_of(basket: TrendBasket) -> Execution:
     )
 
 
-def _curve(equity: pd.Series[float], periods_per_year: float) -> dict[str, float]:
-    """Figures of a curve from its first to its last value."""
-    value = equity.to_numpy()
-    years = (len(value) - 1) / periods_per_year
-    total = float(value[-1] / value[0] - 1.0)
-    annual = (1.0 + total) ** (1.0 / years) - 1.0 if total > -1.0 else -1.0
-    drawdown = float((1.0 - value / np.maximum.accumulate(value)).max())
-    return {
-        "total_return": total,
-        "annualized_return": annual,
-        "max_drawdown": drawdown,
-        "calmar": annual / drawdown if drawdown > 0.0 else math.nan,
-    }
+def _phase(
+    basket: TrendBasket, closes: pd.DataFrame, signals: Signals, funding: pd.DataFrame | None, offset: int
+) -> dict[str, float]:
+    """Figures of the basket at one offset of its schedule; turnover before leverage."""
+    other = replace(basket, offset=offset)
+    ledger = carry_out(other, closes, decide_from(other, signals), funding)
+    turnover = ledger.turnover / (basket.leverage or 1.0)
+    return curve_figures(ledger.equity, turnover, periods_per_year=basket.periods_per_year)
 
 
-def _deviation(values: FloatArray) -> float:
+def _deviation(values: npt.NDArray[Any]) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
