@@ -28,6 +28,14 @@ _WORDS = {
     "quarter-start": "QS",
     "year-start": "YS",
 }
+_TIME = re.compile(r"(\d+(?:\.\d+)?) ?(W|D|h|min|s|weeks?|days?|hours?|minutes?|seconds?)", re.IGNORECASE)
+_UNITS = {
+    "w": pd.Timedelta(weeks=1),
+    "d": pd.Timedelta(days=1),
+    "h": pd.Timedelta(hours=1),
+    "m": pd.Timedelta(minutes=1),
+    "s": pd.Timedelta(seconds=1),
+}
 _FORMS = f'give "every-row", {", ".join(map(repr, _WORDS))}, rows as "168", a gap as "7D", or an offset as "W-MON"'
 
 
@@ -237,7 +245,7 @@ class MinimumGap:
     Parameters
     ----------
     gap : str or timedelta
-        Time, above 0: ``"7D"``, ``"36h"``, ``pandas.Timedelta(days=7)``. Days are 24 hours.
+        Time, above 0: ``"7D"``, ``"36h"``, ``"90min"``, ``pandas.Timedelta(days=7)``. Days are 24 hours.
     start : int, default 0
         Row of the first decision.
 
@@ -336,10 +344,10 @@ def schedule_from(value: str | int | Schedule) -> Schedule:
     if text.lower() in _WORDS:
         return Calendar(_WORDS[text.lower()])
     count = re.fullmatch(r"(?:every )?(\d+)(?: rows)?", text)
-    if count:
-        return EveryRows(int(count.group(1)))
     try:
-        return MinimumGap(text) if re.match(r"[\d.]+ ?[A-Za-z]", text) else Calendar(text)
+        if count:
+            return EveryRows(int(count.group(1)))
+        return MinimumGap(text) if _TIME.fullmatch(text) else Calendar(text)
     except SpecificationError as error:
         raise SpecificationError(f"not a schedule ({error.what})", value=value, remedy=_FORMS) from error
 
@@ -379,13 +387,16 @@ def _period_start(value: object) -> BaseOffset:
 
 
 def _positive_time(value: object) -> pd.Timedelta:
-    remedy = 'give a time such as "7D" or "36h"'
-    if not isinstance(value, (str, dt.timedelta, np.timedelta64)):
-        raise SpecificationError("gap of MinimumGap is no time", value=plain(value), remedy=remedy)
-    try:
+    remedy = 'give a time such as "7D" or "36h", in weeks, days, hours, minutes or seconds'
+    if isinstance(value, (dt.timedelta, np.timedelta64)):
         gap = pd.Timedelta(value)
-    except ValueError as error:
-        raise SpecificationError("gap of MinimumGap is no time", value=value, remedy=remedy) from error
+    else:
+        # Not by pandas, which reads "2MS" as milliseconds and "1m" as a minute.
+        read = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+        if read is None:
+            raise SpecificationError("gap of MinimumGap is no time", value=plain(value), remedy=remedy)
+        unit = next(unit for name, unit in _UNITS.items() if read.group(2).lower().startswith(name))
+        gap = float(read.group(1)) * unit
     if not gap > pd.Timedelta(0):  # NaT too
         raise SpecificationError("gap of MinimumGap is not above 0", value=str(value), remedy=remedy)
     return gap

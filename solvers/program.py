@@ -64,7 +64,7 @@ class ConvexProgram:
         what ``previous`` says, or all cash), or hold nothing. It is listed in `Allocation.failures` in any case.
     route : {"auto", "cvxpy"}, default "auto"
         "auto" leaves problems with a one-dimensional dual to the compiled kernels: none of the terms but sleeve limits
-        and a proportional cost. The route is shown in `Allocation.route`.
+        and costs stated as rates times trades (proportional, spread, per share). `Allocation.route` shows the route.
     search : {"auto", "enumerate", "mixed-integer"}, default "auto"
         How supports are found: by branch and bound on the convex relaxation, which needs no other solver, or by an
         installed mixed-integer solver. "auto" takes the first up to 14 sleeves and up to ``max_nodes``, then the
@@ -234,13 +234,18 @@ class ConvexProgram:
 
     def _rates(self, table: Table) -> FloatArray | None:
         """Cost per unit traded in units of the objective, if no term needs more than that; else None."""
-        from allocopt.costs import ProportionalCost
+        from allocopt.costs import PerShareCost, ProportionalCost, SpreadCost
 
         rates = np.zeros(table.shape[1])
         for term in self.terms:
-            if type(term) is CostPenalty and type(term.cost) is ProportionalCost:
-                rates += term.aversion * term.cost.rates(table.shape[1], table.sleeves)
-            elif type(term) is not SleeveLimits:
+            if type(term) is SleeveLimits:
+                continue
+            if type(term) is not CostPenalty:
+                return None
+            cost = term.cost  # exact types, as a subclass may have a formula of its own
+            if type(cost) is ProportionalCost or type(cost) is SpreadCost or type(cost) is PerShareCost:
+                rates += term.aversion * cost.rates(table.shape[1], table.sleeves)
+            else:
                 return None
         return rates if self.spend == "most" else None
 

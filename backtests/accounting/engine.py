@@ -97,7 +97,7 @@ def account(
     else:
         raw, labels = run_compiled(inputs, compiled), compiled.labels
     check_end(raw.how, raw.row, raw.column, market)
-    check_residuals(raw.residuals, None)
+    check_residuals(raw.residuals)
     return Ledger(market, decisions, how, inputs, labels, raw, "python" if compiled is None else "compiled")
 
 
@@ -158,13 +158,12 @@ def check_end(how: str, row: int, column: int, market: Market) -> None:
         )
 
 
-def check_residuals(residuals: FloatArray, cell: str | None) -> None:
+def check_residuals(residuals: FloatArray) -> None:
     """Raise where an identity does not hold."""
     if not (residuals <= TOLERANCE).all():
         worst = int(np.nanargmax(np.where(np.isnan(residuals), np.inf, residuals)))
         raise LedgerError(
             f"the ledger does not add up: {IDENTITIES[worst]}",
-            where=cell,
             value=float(residuals[worst]),
             remedy="look for prices or weights of absurd size; if there are none, report this as a fault of allocopt",
         )

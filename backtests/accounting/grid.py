@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,7 +19,7 @@ from allocopt.backtests.accounting._raw import ENDED, GAPS, MODES, FloatArray, I
 from allocopt.backtests.accounting.engine import check_end, check_residuals, require_execution, require_shares
 from allocopt.backtests.accounting.specification import Execution
 from allocopt.costs import KernelCosts, kernel_costs
-from allocopt.errors import SpecificationError
+from allocopt.errors import AllocoptError, SpecificationError
 from allocopt.solvers.base import thread_count
 
 #: Runs that one call to the kernel carries out, at most: their weights are copied side by side.
@@ -112,14 +113,17 @@ def account_grid(
     decisions: dict[tuple[object, ...], Decisions] = {}
     cells: list[_Cell] = []
     for (table_name, table), (size_name, size), (how_name, how) in product(tables, sizes, executions):
-        require_shares(require_execution(how), relative=market.relative)
-        own = markets.setdefault(how.mode, market.for_mode(how.mode))
-        costs = kernel_costs(how.causes, len(own.sleeves), own.sleeves)
-        key = (table_name, size_name, id(how.schedule), how.financing is None)
-        if key not in decisions:
-            decisions[key] = Decisions.read(table, size, how, own)
-        inputs = gather(decisions[key], own, how, rates, capital)
         names = tuple(name for name in (table_name, size_name, how_name) if name is not None)
+        with _naming(names):
+            require_shares(require_execution(how), relative=market.relative)
+            if how.mode not in markets:
+                markets[how.mode] = market.for_mode(how.mode)
+            own = markets[how.mode]
+            costs = kernel_costs(how.causes, len(own.sleeves), own.sleeves)
+            key = (table_name, size_name, id(how.schedule), how.financing is None)
+            if key not in decisions:
+                decisions[key] = Decisions.read(table, size, how, own)
+            inputs = gather(decisions[key], own, how, rates, capital)
         cells.append(_Cell(names, how, inputs, costs))
     levels = [
         level for level, given in (("weights", tables), ("exposure", sizes), ("execution", executions))
@@ -190,8 +194,9 @@ def _run(cells: list[_Cell], market: Market, n_jobs: int) -> _Figures:
                 getattr(found, name)[members] = getattr(part, name)
     for b, cell in enumerate(cells):
         how, row, column = found.ends[b].tolist()
-        check_end(ENDED[how], row, column, market)
-        check_residuals(found.residuals[b], f"run {cell.names}")
+        with _naming(cell.names):
+            check_end(ENDED[how], row, column, market)
+            check_residuals(found.residuals[b])
     return found
 
 
@@ -245,6 +250,19 @@ def _python_cell(cell: _Cell, b: int, found: _Figures, market: Market) -> None:
         table[b, :rows], table[b, rows:] = raw.figures[:rows, column], np.nan
     found.ends[b] = ENDED.index(raw.how), raw.row, raw.column
     found.residuals[b] = raw.residuals
+
+
+@contextmanager
+def _naming(names: tuple[Hashable, ...]) -> Iterator[None]:
+    """Say in an error which run of the grid it is about."""
+    try:
+        yield
+    except AllocoptError as error:
+        if not names:
+            raise
+        run = f"run {', '.join(map(repr, names))}"
+        where = run if error.where is None else f"{error.where}, {run}"
+        raise type(error)(error.what, where=where, value=error.value, remedy=error.remedy) from error
 
 
 def _named(given: Any) -> list[tuple[Hashable | None, Any]]:

@@ -21,6 +21,9 @@ class Ledger:
 
     Row t is the period from the close of row t-1 to the close of row t. Weights, turnover and returns are decimal
     fractions of the value at the row's start; equity, cash, costs and P&L are money. Rows end at a bankruptcy.
+
+    Tables by sleeve are worked out when they are first asked for, from the caller's prices. A `StaleInputError` says
+    that these were changed in place since the run.
     """
 
     _market: Market

@@ -17,9 +17,11 @@ from allocopt import (
     Cost,
     LabelError,
     Limits,
+    PerShareCost,
     ProportionalCost,
     ShapeError,
     SpecificationError,
+    SpreadCost,
     SquareRootImpact,
     allocate,
 )
@@ -35,6 +37,9 @@ COSTS: list[Cost] = [
     SquareRootImpact(0.02),
     SquareRootImpact(np.array([0.02, 0.0, 0.01])),
     SquareRootImpact({"c": 0.03, "a": 0.01, "b": 0.0}),
+    SpreadCost(0.0004),
+    SpreadCost({"c": 0.003, "a": 0.001, "b": 0.002}, slippage=[0.001, 0.0, 0.002]),
+    PerShareCost(0.005, prices={"a": 10.0, "c": 30.0, "b": 20.0}),
 ]
 
 
@@ -118,6 +123,44 @@ def test_a_cost_cannot_be_changed_through_what_it_was_made_of() -> None:
     rates[0], mapping["a"] = 9.0, 9.0
     assert cost.rates(2).tolist() == [0.1, 0.2]
     assert named.rates(1, pd.Index(["a"])).tolist() == [0.1]
+
+
+@pytest.mark.parametrize(
+    ("cost", "rate"),
+    [
+        (SpreadCost([0.002, 0.004, 0.0], slippage=0.001), [0.002, 0.003, 0.001]),
+        (PerShareCost([0.01, 0.04, 0.0], prices=[5.0, 10.0, 1.0]), [0.002, 0.004, 0.0]),
+        (PerShareCost(0.01, minimum=[3.0, 0.0, 1.0], prices=10.0, capital=1000.0), [0.003, 0.001, 0.001]),
+    ],
+    ids=["spread", "per share", "per share with a minimum"],
+)
+def test_costs_that_are_rates_times_trades_are_solved_as_such(cost: Cost, rate: list[float]) -> None:
+    scores, held = np.array([[5.0, 3.0, 2.0], [1.0, 4.0, 5.0], [2.0, 2.0, 6.0]]), PreviousWeights([0.1, 0.3, 0.6])
+    known = CostPenalty(ProportionalCost(rate), 30.0)
+    wanted = allocate(scores, solver=ConvexProgram(terms=(known,), previous=held))
+    kernels = allocate(scores, solver=ConvexProgram(terms=(CostPenalty(cost, 30.0),), previous=held))
+    general = allocate(scores, solver=ConvexProgram(terms=(CostPenalty(cost, 30.0),), previous=held, route="cvxpy"))
+    assert wanted.route == kernels.route == "separable, compiled, branch and bound"
+    assert general.route.startswith("cvxpy")
+    assert np.abs(kernels.weights - wanted.weights).max() <= 1e-15
+    assert np.abs(general.weights - wanted.weights).max() <= 1e-9
+    unpaid = allocate(scores)
+    assert np.abs(kernels.weights - unpaid.weights).max() > 0.01, "the cost must matter"
+
+
+def test_a_spread_of_an_own_formula_is_not_taken_for_the_spread() -> None:
+    class Double(SpreadCost):
+        def expression(self, trades: cp.Expression, sleeves: pd.Index | None = None) -> cp.Expression:
+            return 2.0 * super().expression(trades, sleeves)
+
+    held = PreviousWeights([0.4, 0.3, 0.3])
+    one: Any = allocate([5.0, 3.0, 2.0], solver=ConvexProgram(terms=(CostPenalty(Double(0.002), 10.0),), previous=held))
+    two: Any = allocate(
+        [5.0, 3.0, 2.0], solver=ConvexProgram(terms=(CostPenalty(SpreadCost(0.004), 10.0),), previous=held)
+    )
+    assert one.route.startswith("cvxpy")
+    assert two.route.startswith("separable")
+    assert one.weights == pytest.approx(two.weights, abs=1e-9)
 
 
 class Quadratic:

@@ -116,7 +116,8 @@ def test_run_is_the_rules_row_by_row(small: TrendBasket, closes: pd.DataFrame, c
 def test_every_rule_of_the_small_basket_is_at_work(small: TrendBasket, closes: pd.DataFrame) -> None:
     result = small.run(closes)
     assert not {"top", "volatility_cap", "volatility_target"} & set(result.never_binding)
-    assert replace(small, min_momentum=0.03, min_market_momentum=0.02).run(closes).never_binding == ()
+    for stricter in ("min_momentum", "min_market_momentum"):
+        assert stricter not in replace(small, **{stricter: 0.05}).run(closes).never_binding  # type: ignore[arg-type]
     assert (result.decisions.scale < 1.0).any()
     assert result.trades["sleeve"].nunique() == 3
 
@@ -324,8 +325,8 @@ class TestBadInput:
         assert found.counts.tolist() == [2, 2, 3]
         assert found.closes.index.equals(closes.index)
         assert found.closes.iloc[11].equals(closes.iloc[9].rename(closes.index[11]))
+        late = closes.index[:-1].append(pd.DatetimeIndex([closes.index[-1] + pd.Timedelta("7min")]))
         with pytest.raises(LabelError, match="not on the grid"):
-            late = closes.index[:-1].append(pd.DatetimeIndex([closes.index[-1] + pd.Timedelta("7min")]))
             regular_closes(closes.set_axis(late))
         with pytest.raises(InputError, match="no close on the first row"):
             regular_closes(holes.assign(ETH=holes["ETH"].where(holes.index > holes.index[3])))
