@@ -1,6 +1,40 @@
-"""Systems built on allocopt, each with the definitions and the published figures it lands on."""
+"""Systems built on allocopt, and the tools that they share: accounting, sizing, metrics, trades, studies.
+
+Each system's page has its definitions and the published figures that it lands on. What is exported here is what a
+study of one's own needs first; the sub-packages hold the rest.
+"""
 
 if __name__ != "allocopt.backtests":
     raise ImportError(
         "import this package as allocopt.backtests, not as 'backtests': a second copy would not share its types"
     )
+
+from allocopt.backtests.accounting import Execution, Financing, Ledger, LedgerGrid, account, account_grid
+from allocopt.backtests.metrics import Performance, performance
+from allocopt.backtests.schedules import Calendar, EveryRow, EveryRows, MinimumGap, Schedule, schedule_from
+from allocopt.backtests.studies import check_causality, cost_sweep, phase_sweep
+from allocopt.backtests.trades import TradeStatistics, trade_statistics
+from allocopt.backtests.trend_basket import TrendBasket
+
+__all__ = [
+    "Calendar",
+    "EveryRow",
+    "EveryRows",
+    "Execution",
+    "Financing",
+    "Ledger",
+    "LedgerGrid",
+    "MinimumGap",
+    "Performance",
+    "Schedule",
+    "TradeStatistics",
+    "TrendBasket",
+    "account",
+    "account_grid",
+    "check_causality",
+    "cost_sweep",
+    "performance",
+    "phase_sweep",
+    "schedule_from",
+    "trade_statistics",
+]

@@ -22,7 +22,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEED_DATA = ("programs.py",)  # prices to be named; it has tests of its own
-PUBLIC = ("allocopt", "allocopt.solvers", "allocopt.solvers.terms", "allocopt.backtests.rotation")
+PUBLIC = (
+    "allocopt",
+    "allocopt.solvers",
+    "allocopt.solvers.terms",
+    "allocopt.backtests",
+    "allocopt.backtests.accounting",
+    "allocopt.backtests.metrics",
+    "allocopt.backtests.overlays",
+    "allocopt.backtests.portfolio",
+    "allocopt.backtests.rotation",
+    "allocopt.backtests.studies",
+    "allocopt.backtests.trend_basket",
+)
 
 
 def _named(path: Path) -> str:

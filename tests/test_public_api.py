@@ -18,7 +18,19 @@ import pytest
 import allocopt
 from allocopt import errors
 
-PUBLIC = ("allocopt", "allocopt.solvers", "allocopt.solvers.terms", "allocopt.backtests.rotation")
+PUBLIC = (
+    "allocopt",
+    "allocopt.solvers",
+    "allocopt.solvers.terms",
+    "allocopt.backtests",
+    "allocopt.backtests.accounting",
+    "allocopt.backtests.metrics",
+    "allocopt.backtests.overlays",
+    "allocopt.backtests.portfolio",
+    "allocopt.backtests.rotation",
+    "allocopt.backtests.studies",
+    "allocopt.backtests.trend_basket",
+)
 NAMES = [(module, name) for module in PUBLIC for name in importlib.import_module(module).__all__]
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numba", "cvxpy", "matplotlib", "scipy.optimize", "arch", "statsmodels")
