@@ -1,9 +1,7 @@
-"""The command line: ``allocopt compare``."""
+"""The command line: ``allocopt compare``, ``allocopt trend-basket``, ``allocopt audit``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import allocopt
-from allocopt.errors import AllocoptError, SpecificationError
+from allocopt._terminal import sentences
+from allocopt.audit_command import audit
+from allocopt.errors import SpecificationError
 from allocopt.limits import Limits
+from allocopt.trend_basket_command import trend_basket
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +24,11 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Capital weights that meet a cap and a floor exactly, and what the clip-and-renormalise loop does instead.",
+    help="Capital weights that meet a cap and a floor exactly, what the clip-and-renormalise loop does instead, and a "
+    "trend basket with its report and audit.",
 )
+app.command()(trend_basket)
+app.command()(audit)
 
 
 class Implied(StrEnum):
@@ -102,7 +106,7 @@ def compare(
 
     Weights are decided with what is known at each date's close. All figures are decimal fractions of capital.
     """
-    with _sentences():
+    with sentences():
         limits = Limits(cap=cap, floor=floor, budget=budget)
         if prices is None and volatility_index is not None:
             raise SpecificationError(
@@ -176,13 +180,3 @@ def _table(summary: pd.DataFrame) -> str:
         row[0].ljust(widths[0]) + "".join(cell.rjust(w + 3) for cell, w in zip(row[1:], widths[1:], strict=True))
         for row in rows
     )
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn an error that the user can mend into a sentence on standard error and exit status 2."""
-    try:
-        yield
-    except AllocoptError as error:
-        typer.echo(f"allocopt: {error}", err=True)
-        raise typer.Exit(2) from None

@@ -87,7 +87,84 @@ def read_volatility_index(path: Path) -> pd.Series[float]:
     return _numbers(frame[name], path).rename(path.name.split(".")[0])
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_closes(path: Path, coin: str | None = None) -> pd.DataFrame:
+    """Read closes from CSV or Parquet: one coin's, or a table with a column for each coin.
+
+    Parameters
+    ----------
+    path : Path
+        Dates, and the closes of one coin in a column ``close`` (or the only column there is); or, without ``coin``,
+        one column a coin. Cells may be empty where there is no close.
+    coin : str, optional
+        Name of the one coin. None: the columns are coins, by the names they have in the file.
+
+    Returns
+    -------
+    DataFrame, shape (R, n)
+        Closes by date and coin, ascending; NaN where a cell is empty. Dates with a time zone are in UTC.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be read, a cell is no positive number or no date, a date comes twice or before the one above
+        it: its row and column.
+
+    Examples
+    --------
+    >>> path = Path("closes.csv")
+    >>> _ = path.write_text(f"date,BTC,ETH{chr(10)}2024-01-01 00:00,42000,2300{chr(10)}2024-01-01 01:00,42100,")
+    >>> read_closes(path)["ETH"].tolist()
+    [2300.0, nan]
+    """
+    frame = _read(path, keep_case=True)
+    lower = {str(name).lower(): name for name in frame.columns}
+    if coin is not None:
+        if "close" not in lower and frame.shape[1] != 1:
+            raise DataFileError(
+                f"{path.name}: which column is the close is not clear",
+                value=list(frame.columns),
+                remedy="name it close",
+            )
+        frame = frame[[lower.get("close", frame.columns[0])]].set_axis([coin], axis=1)
+    elif "close" in lower:
+        raise DataFileError(
+            f"{path.name} has a column 'close' and no name of a coin", remedy=f"say whose it is: BTC={path.name}"
+        )
+    dates = pd.DatetimeIndex(frame.index)
+    steps = dates.asi8[1:] <= dates.asi8[:-1]
+    if steps.any():
+        row = int(np.argmax(steps)) + 1
+        twice = dates[row] == dates[row - 1]
+        raise DataFileError(
+            f"{path.name} has a date twice" if twice else f"{path.name} is not sorted by date",
+            where=_row(row, path),
+            value=str(dates[row]),
+            remedy="keep one row a date" if twice else "sort its rows, the oldest first",
+        )
+    if dates.tz is not None:
+        dates = dates.tz_convert("UTC")
+    return pd.DataFrame({str(name): _closes(frame[name], path) for name in frame.columns}).set_axis(
+        dates.rename("date"), axis=0
+    )
+
+
+def _closes(column: pd.Series, path: Path) -> pd.Series[float]:
+    """Positive numbers, NaN for empty cells."""
+    empty = column.isna() | (column.astype(str).str.strip() == "")
+    values = pd.to_numeric(column, errors="coerce").astype(np.float64)
+    bad = ~(np.isfinite(values.to_numpy()) & (values.to_numpy() > 0.0)) & ~empty.to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataFileError(
+            f"{path.name} has a close that is no positive number",
+            where=f"{_row(row, path)} ({column.index[row]}), column {column.name!r}",
+            value=str(column.iloc[row]),
+            remedy="correct the row, or leave the cell empty where there was no trade",
+        )
+    return values
+
+
+def _read(path: Path, *, keep_case: bool = False) -> pd.DataFrame:
     """Load the file as text cells (CSV) or typed cells (Parquet), lower-case headers, dates as index."""
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
@@ -104,14 +181,20 @@ def _read(path: Path) -> pd.DataFrame:
         reason = str(error).strip().splitlines()[0]
         raise DataFileError(f"{path.name} cannot be read ({reason})", remedy="check that the file is whole") from error
     if isinstance(frame.index, pd.DatetimeIndex):
-        frame.columns = _headers(frame.columns, path)
+        frame.columns = _headers(frame.columns, path, keep_case)
         return frame
-    frame.columns = _headers(frame.columns, path)
+    frame.columns = _headers(frame.columns, path, keep_case)
     if frame.shape[1] < 2 or frame.empty:
         raise DataFileError(f"{path.name} holds no table of dates and values", remedy="give a header and data rows")
-    header = next((name for name in DATE_HEADERS if name in frame.columns), str(frame.columns[0]))
+    lower = {str(name).lower(): str(name) for name in frame.columns}
+    header = next((lower[name] for name in DATE_HEADERS if name in lower), str(frame.columns[0]))
     dates = frame.pop(header)
-    parsed = pd.to_datetime(dates, errors="coerce", format=None if dates.dtype.kind == "M" else "ISO8601")
+    try:
+        parsed = pd.to_datetime(dates, errors="coerce", format=None if dates.dtype.kind == "M" else "ISO8601")
+    except ValueError as error:  # dates of more than one time zone
+        raise DataFileError(
+            f"{path.name} mixes time zones", where=f"column {header!r}", remedy="write all dates in UTC"
+        ) from error
     if parsed.isna().any():
         row = int(np.argmax(parsed.isna().to_numpy()))
         raise DataFileError(
@@ -124,13 +207,14 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _headers(columns: pd.Index, path: Path) -> pd.Index:
-    names = pd.Index([str(name).strip().lower() for name in columns])
-    if not names.is_unique:
+def _headers(columns: pd.Index, path: Path, keep_case: bool) -> pd.Index:
+    names = pd.Index([str(name).strip() for name in columns])
+    lower = names.str.lower()
+    if not lower.is_unique:
         raise DataFileError(
-            f"{path.name} has a column twice", value=names[names.duplicated()][0], remedy="keep one of them"
+            f"{path.name} has a column twice", value=lower[lower.duplicated()][0], remedy="keep one of them"
         )
-    return names
+    return names if keep_case else lower
 
 
 def _numbers(column: pd.Series, path: Path) -> pd.Series[float]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from allocopt.backtests._checks import day, plain, require_dates, require_kind
-from allocopt.errors import InputError, LabelError
+from allocopt.backtests.trend_basket.specification import require_bar
+from allocopt.errors import InputError, LabelError, ShapeError
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,9 @@ def regular_closes(closes: pd.DataFrame, bar: str = "1h") -> RegularCloses:
     """
     require_kind(closes, pd.DataFrame, "the table of closes")
     dates = require_dates(closes.index, "the table of closes")
+    if len(dates) == 0:
+        raise ShapeError("the table of closes is empty", value=closes.shape, remedy="give at least one row")
+    require_bar(bar)
     grid = pd.date_range(dates[0], dates[-1], freq=pd.Timedelta(bar), name=dates.name)
     off = ~dates.isin(grid)
     if off.any():

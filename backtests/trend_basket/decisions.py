@@ -184,12 +184,12 @@ def require_closes(basket: TrendBasket, closes: pd.DataFrame) -> None:
         raise ShapeError(
             "there are too few closes for the warm-up", value=len(dates), remedy=f"give more than {basket.warm_up} rows"
         )
-    steps = np.diff(dates.to_numpy())
-    wrong = steps != np.timedelta64(pd.Timedelta(basket.bar))
+    steps = np.diff(dates.as_unit("ns").asi8)
+    wrong = steps != pd.Timedelta(basket.bar).as_unit("ns").value
     if wrong.any():
         row = int(wrong.argmax())
         raise LabelError(
-            f"the closes are not one a bar of {basket.bar}: the next row comes {pd.Timedelta(steps[row])} after",
+            f"the closes are not one a bar of {basket.bar}: next {pd.Timedelta(int(steps[row]), 'ns')} later",
             where=day(dates[row]),
             remedy="call regular_closes(closes, bar) first, which fills and counts the gaps",
         )

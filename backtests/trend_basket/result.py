@@ -164,11 +164,13 @@ class TrendBasketResult:
         }
         return pd.Series(found, name="volatility")
 
-    def phase_sweep(self, *, n_jobs: int = 1, progress: bool = False) -> Sweep:
+    def phase_sweep(self, *, metric: str = "total_return", n_jobs: int = 1, progress: bool = False) -> Sweep:
         """Run the basket at every offset of its schedule: one row an offset, and the rank of this one.
 
         Parameters
         ----------
+        metric : str, default "total_return"
+            Figure to rank by; `Sweep.summaries` has the rank by each.
         n_jobs : int, default 1
             Processes, as for joblib.
         progress : bool, default False
@@ -177,7 +179,7 @@ class TrendBasketResult:
         run = partial(_phase, self.basket, self.closes, self.decisions.signals, self._funding)
         offsets = range(self.basket.interval)
         figures = run_all(run, offsets, n_jobs=n_jobs, progress=progress, what="phases")
-        return Sweep(pd.DataFrame(figures, index=pd.Index(offsets, name="offset")), self.basket.offset)
+        return Sweep(pd.DataFrame(figures, index=pd.Index(offsets, name="offset")), self.basket.offset, metric)
 
     def cost_sweep(self, multipliers: Sequence[float] = MULTIPLIERS) -> Sweep:
         """Run the same decisions at multiples of their costs; turnover before leverage."""
@@ -199,7 +201,8 @@ class TrendBasketResult:
         """Parameters that could be relaxed altogether without changing a decided weight on any row."""
         relaxed = {
             "top": self.closes.shape[1],
-            "min_momentum": -math.inf,
+            # A momentum that is not above zero is no desirability.
+            "min_momentum": min(0.0, self.basket.min_momentum) if self.basket.weighting == "momentum" else -math.inf,
             "min_market_momentum": -math.inf,
             "volatility_cap": math.inf,
             "volatility_target": math.inf,

@@ -34,6 +34,9 @@ ORIGINAL_LIMITS = Limits(cap=1.0, floor=0.0)
 #: Desirability of the selected coins.
 Weighting = Literal["equal", "momentum"]
 
+#: Smallest volatility target that is one, decimal a year.
+SMALLEST_TARGET = 1e-6
+
 _YEAR = pd.Timedelta(days=365)
 _NUMBER = r"-?(?:\d+(?:\.\d*)?(?:e[+-]?\d+)?|inf)"
 
@@ -158,8 +161,9 @@ class TrendBasket:
             )
         for name in ("min_momentum", "min_market_momentum"):
             _require_number(getattr(self, name), name, -math.inf, math.inf)
-        for name in ("volatility_cap", "leverage", "exposure", "volatility_target"):
+        for name in ("volatility_cap", "leverage", "exposure"):
             _require_number(getattr(self, name), name, 0.0, math.inf)
+        _require_number(self.volatility_target, "volatility_target", SMALLEST_TARGET, math.inf)
         if self.volatility_target > 5.0 and self.volatility_target < math.inf:
             raise SpecificationError(
                 "volatility_target looks like percent", value=self.volatility_target, remedy="give a decimal, 0.20"
@@ -170,12 +174,7 @@ class TrendBasket:
                 "limits are no Limits", value=self.limits, remedy="give Limits(cap=..., floor=...)"
             )
         Execution(costs=self.costs)
-        try:
-            length = pd.Timedelta(self.bar)
-        except ValueError:
-            length = pd.Timedelta(0)
-        if not length > pd.Timedelta(0):
-            raise SpecificationError("bar is no length of time", value=self.bar, remedy='give one such as "1h"')
+        require_bar(self.bar)
 
     @property
     def warm_up(self) -> int:
@@ -258,6 +257,18 @@ class TrendBasket:
         from allocopt.backtests.trend_basket.result import run_basket
 
         return run_basket(self, closes, funding)
+
+
+def require_bar(bar: object) -> None:
+    """Raise unless the bar is a length of time as the name can hold it: "1h", "15min", "1D"."""
+    try:
+        good = isinstance(bar, str) and re.fullmatch(r"[0-9]*[A-Za-z]+", bar) and pd.Timedelta(bar) > pd.Timedelta(0)
+    except ValueError:
+        good = False
+    if not good:
+        raise SpecificationError(
+            "bar is no length of time", value=plain(bar), remedy='give one such as "1h" or "15min"'
+        )
 
 
 def _written(value: float, decimals: int | None) -> str:
