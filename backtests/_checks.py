@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -101,5 +102,18 @@ def require_same_clock(index: pd.DatetimeIndex, other: pd.DatetimeIndex, what: s
         raise LabelError(
             f"{what} mixes dates with and without a time zone",
             value=(str(index.tz), str(other.tz)),
-            remedy="put both on session dates: index.tz_convert('America/New_York').tz_localize(None).normalize()",
+            remedy="put both on one clock, with tz_localize('UTC') for bars by the hour, or tz_convert(exchange zone)."
+            "tz_localize(None).normalize() for sessions",
         )
+
+
+def require_periods(periods_per_year: float) -> float:
+    """Return the number of bars per year if it is a positive number; a `SpecificationError` otherwise."""
+    number = isinstance(periods_per_year, (int, float, np.integer, np.floating))
+    if isinstance(periods_per_year, bool) or not number or not 0.0 < periods_per_year < math.inf:
+        raise SpecificationError(
+            "periods_per_year is not a positive number",
+            value=plain(periods_per_year),
+            remedy="give the bars of one year: 252 for exchange days, 8760 for hours round the clock",
+        )
+    return float(periods_per_year)

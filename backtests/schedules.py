@@ -203,7 +203,7 @@ class Calendar:
         return found
 
     def phases(self, index: pd.DatetimeIndex) -> tuple[Calendar, ...]:
-        """Row numbers from 0 to the last one of a period of median length, over the complete periods of the index.
+        """Row numbers from 0 to the last one of a period of median length (of the complete ones), or to its own.
 
         Raises
         ------
@@ -217,7 +217,8 @@ class Calendar:
                 value=f"{len(index)} rows",
                 remedy="give a longer index, or a schedule of shorter periods",
             )
-        return tuple(replace(self, row=row) for row in range(int(np.median(lengths))))
+        phases = max(int(np.median(lengths)), self.row + 1)  # a schedule is one of its own phases
+        return tuple(replace(self, row=row) for row in range(phases))
 
     @property
     def _offset(self) -> BaseOffset:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from allocopt.backtests._checks import require_kind
 from allocopt.backtests.accounting import Ledger
 
 FloatArray = npt.NDArray[np.float64]
@@ -21,11 +22,11 @@ class TradeStatistics:
     """Trades of a ledger, and what was traded to enter them, inside them, and to close them.
 
     A trade is a run of rows on which a sleeve's executed weight has one sign. Its value is the product of
-    ``1 + w r - c`` over its rows, where ``w`` is the executed weight, ``r`` the sleeve's return and ``c`` the cost of
-    trading it as a fraction of the whole value, times ``1 - c`` of the row that flattens it. So gain and loss are
-    fractions of the whole capital, not of the position. A position that is open on the last row is not liquidated; its
-    trade counts with what it is worth. Where a weight changes its sign, the row's trade and cost are split in
-    proportion to what closes the old trade and what opens the new one.
+    ``1 + w r - c`` over its rows, where ``w`` is the executed weight, ``r`` the sleeve's return less perpetual funding,
+    and ``c`` the cost of trading it as a fraction of the whole value, times ``1 - c`` of the row that flattens it. So
+    gain and loss are fractions of the whole capital, not of the position. A position that is open on the last row is
+    not liquidated; its trade counts with what it is worth. Where a weight changes its sign, the row's trade and cost
+    are split in proportion to what closes the old trade and what opens the new one.
 
     Attributes
     ----------
@@ -112,12 +113,13 @@ def trade_statistics(ledger: Ledger) -> TradeStatistics:
     >>> found.turnover_entry, found.turnover_inside, found.turnover_close
     (0.5, 0.0, 0.5)
     """
+    require_kind(ledger, Ledger, "what trades are looked for in")
     executed = ledger.executed.to_numpy()
-    traded = np.abs(ledger.trades.to_numpy())
+    traded = np.abs(ledger.traded.to_numpy())
     before = ledger.equity.shift(1).to_numpy().copy()
     before[0] = ledger.capital
     cost = ledger.sleeve_cost.to_numpy() / before[:, None]
-    gain = ledger.sleeve_pnl.to_numpy() / before[:, None]
+    gain = (ledger.sleeve_pnl.to_numpy() + ledger.sleeve_funding.to_numpy()) / before[:, None]
     side = np.sign(executed)
     turnover = dict.fromkeys(("entry", "inside", "close"), 0.0)
     rows: list[dict[str, object]] = []

@@ -62,18 +62,6 @@ def read_curve(equity: pd.Series[float]) -> Curve:
     return Curve(dates, values, values[1:] / values[:-1] - 1.0)
 
 
-def require_periods(periods_per_year: float) -> float:
-    """Return the number of bars per year if it is a positive number; a `SpecificationError` otherwise."""
-    number = isinstance(periods_per_year, (int, float, np.integer, np.floating))
-    if isinstance(periods_per_year, bool) or not number or not 0.0 < periods_per_year < math.inf:
-        raise SpecificationError(
-            "periods_per_year is not a positive number",
-            value=plain(periods_per_year),
-            remedy="give the bars of one year: 252 for exchange days, 8760 for hours round the clock",
-        )
-    return float(periods_per_year)
-
-
 def read_rates(cash_rate: float | pd.Series[float], curve: Curve, periods_per_year: float) -> FloatArray | float:
     """Return on cash of each bar: the annual rate over the number of bars in a year."""
     if isinstance(cash_rate, pd.Series):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from allocopt.backtests.metrics._curve import read_active, read_curve, read_rates, read_turnover, require_periods
+from allocopt.backtests._checks import require_periods
+from allocopt.backtests.metrics._curve import read_active, read_curve, read_rates, read_turnover
 from allocopt.backtests.metrics._figures import Figures, Given, measure
 from allocopt.backtests.metrics.regimes import regime_table
 from allocopt.backtests.metrics.sharpe_error import require_hac

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers
-from allocopt.backtests.metrics._curve import read_curve, require_periods
+from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers, require_periods
+from allocopt.backtests.metrics._curve import read_curve
 from allocopt.backtests.metrics._numbers import deviation, growth_rate
 from allocopt.errors import InputError, LabelError, ShapeError, SpecificationError
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from allocopt.backtests._checks import require_periods
 from allocopt.backtests.metrics import _numbers
-from allocopt.backtests.metrics._curve import read_active, read_curve, read_rates, require_periods
+from allocopt.backtests.metrics._curve import read_active, read_curve, read_rates
 from allocopt.backtests.metrics.drawdown import max_drawdown
 from allocopt.backtests.metrics.growth import annual_return
 

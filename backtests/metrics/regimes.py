@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from allocopt.backtests._checks import require_periods
 from allocopt.backtests.metrics._curve import (
     Curve,
     read_active,
@@ -16,7 +17,6 @@ from allocopt.backtests.metrics._curve import (
     read_rates,
     read_regimes,
     read_turnover,
-    require_periods,
 )
 from allocopt.backtests.metrics._figures import Figures, Given, measure
 from allocopt.backtests.metrics.sharpe_error import require_hac

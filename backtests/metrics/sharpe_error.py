@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests._checks import plain
-from allocopt.backtests.metrics._curve import FloatArray, IntArray, read_curve, read_rates, require_periods
+from allocopt.backtests._checks import plain, require_periods
+from allocopt.backtests.metrics._curve import FloatArray, IntArray, read_curve, read_rates
 from allocopt.backtests.metrics._numbers import deviation
 from allocopt.errors import SpecificationError
 

@@ -73,7 +73,8 @@ def rotation_frequency(weights: pd.DataFrame, threshold: float = 0.05) -> Rotati
     ----------
     weights : DataFrame, shape (T, n)
         Weights by row and sleeve, decimal fractions of capital, at least two rows. Decided weights give the dates of
-        the decisions. Executed weights give the dates of the trades, which `rotation_cost` needs.
+        the decisions. Executed weights of a constant mix give the dates of the trades, which `rotation_cost` needs. In
+        holdings they also drift, which is no rotation: there pass ``ledger.traded.cumsum()``.
     threshold : float, default 0.05
         Change to be exceeded, at least 0. The comparison is that of floats: a weight that goes from 0.95 to 1.0 changes
         by 0.05 and a rounding error, and counts.

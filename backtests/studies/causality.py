@@ -76,15 +76,21 @@ class CausalityReport:
         return done
 
     def require(self) -> CausalityReport:
-        """Raise if a decision knew the future, else return the report.
+        """Raise if a decision knew the future, or if the check could not have seen it; else return the report.
 
         Raises
         ------
         SpecificationError
-            Naming the first decision that changed, its date and column, and what it was before.
+            Naming the first decision that changed, its date and column, and what it was before. Or, for a `vacuous`
+            report, that nothing responded to the data.
         """
-        if self.passed:
+        if self.passed and not self.vacuous:
             return self
+        if self.passed:
+            raise SpecificationError(
+                "no decision responded to the data, so the check shows nothing",
+                remedy="decide from the data that is passed, and cut where something is decided after",
+            )
         first = self._first
         raise SpecificationError(
             f"a decision knew the future (it changes to {plain(first['after'])!r} when what comes after "

@@ -36,12 +36,15 @@ class Sweep:
     chosen : hashable
         The value that was chosen, a row of the table.
     metric : str
-        Column that values are ranked by; higher is better, but for drawdown and turnover.
+        Column that values are ranked by.
+    lower_is_better : frozenset of str
+        Figures of which less is better; of all others more is.
     """
 
     table: pd.DataFrame
     chosen: Hashable
     metric: str = "total_return"
+    lower_is_better: frozenset[str] = LOWER_IS_BETTER
 
     def __post_init__(self) -> None:
         if self.metric not in self.table.columns:
@@ -68,31 +71,31 @@ class Sweep:
     @property
     def summary(self) -> pd.Series[Any]:
         """Number of values, minimum, median and maximum of the metric, the chosen value's own, and its rank."""
-        found = self.summaries.loc[self.metric]
-        assert isinstance(found, pd.Series)
-        return found
+        return pd.Series(self._summary(self.metric), name=self.metric, dtype=object)
 
     @property
     def summaries(self) -> pd.DataFrame:
-        """`summary` of every figure, one row each. A rank of 1 is the highest, of drawdown and turnover the lowest."""
-        found = {}
-        for metric, values in self.table.items():
-            found[metric] = {
-                "values": len(values),
-                "min": values.min(),
-                "median": values.median(),
-                "max": values.max(),
-                "chosen": values.to_numpy()[self._row],
-                "rank": int(self._ranks(str(metric)).to_numpy()[self._row]),
-            }
+        """`summary` of every figure, one row each. Rank 1 is the best: of drawdown and turnover the lowest."""
+        found = {metric: self._summary(metric) for metric in self.table.columns}
         return pd.DataFrame.from_dict(found, orient="index").astype({"values": "int64", "rank": "int64"})
+
+    def _summary(self, metric: str) -> dict[str, Any]:
+        values = self.table[metric]
+        return {
+            "values": len(values),
+            "min": float(values.min()),
+            "median": float(values.median()),
+            "max": float(values.max()),
+            "chosen": float(values.to_numpy()[self._row]),
+            "rank": int(self._ranks(metric).to_numpy()[self._row]),
+        }
 
     @property
     def _row(self) -> int:
         return int(np.flatnonzero(self.table.index == self.chosen)[0])
 
     def _ranks(self, metric: str) -> pd.Series[int]:
-        ascending = metric in LOWER_IS_BETTER
+        ascending = metric in self.lower_is_better
         ranks = self.table[metric].rank(ascending=ascending, method="min", na_option="bottom")
         return ranks.astype("int64").rename("rank")
 
@@ -154,13 +157,13 @@ def phase_sweep(
     ----------
     run : callable
         Takes a schedule and gives the figures of the strategy that follows it. With ``n_jobs`` over 1 it is sent to
-        other processes, so it must be a function of a module or a partial of one.
+        other processes together with the data that it holds.
     schedule : str or Schedule
         The chosen schedule; its `phases` are run.
     index : DatetimeIndex
         Rows of the study, which phases of a calendar depend on.
     metric : str, default "total_return"
-        Figure to rank by, higher is better.
+        Figure to rank by.
     n_jobs : int, default 1
         Processes, as for joblib; -1 for one a core. Figures do not depend on it.
     progress : bool, default False
@@ -197,6 +200,7 @@ def cost_sweep(
     *,
     periods_per_year: float,
     multipliers: Sequence[float] = MULTIPLIERS,
+    metric: str = "total_return",
     returns: pd.DataFrame | None = None,
     exposure: float | pd.Series = 1.0,
     funding: pd.DataFrame | None = None,
@@ -212,6 +216,8 @@ def cost_sweep(
         Rows a year.
     multipliers : sequence of float
         Factors on every cost, at least 0; 1.0, the costs as they are, is always run.
+    metric : str, default "total_return"
+        Figure to rank by.
 
     Returns
     -------
@@ -238,6 +244,8 @@ def cost_sweep(
     [0.09, 0.08811]
     """
     how = Execution() if execution is None else execution
+    if isinstance(multipliers, (str, bytes)) or not isinstance(multipliers, Sequence):
+        raise SpecificationError("multipliers are no sequence", value=plain(multipliers), remedy="give (0.5, 1.0, 2.0)")
     if not how.causes:
         raise SpecificationError("there are no costs to sweep over", remedy="give Execution(costs=...)")
     factors = sorted({1.0, *map(float, multipliers)})
@@ -260,7 +268,7 @@ def cost_sweep(
             remedy="leave out multipliers from there on",
         )
     rows = [curve_figures(grid.equity[f], grid.turnover[f], periods_per_year=periods_per_year) for f in factors]
-    return Sweep(pd.DataFrame(rows, index=pd.Index(factors, name="multiplier")), 1.0)
+    return Sweep(pd.DataFrame(rows, index=pd.Index(factors, name="multiplier")), 1.0, metric)
 
 
 def never_binding(
@@ -327,7 +335,7 @@ def run_all(
     run: Callable[[Any], Any], values: Sequence[Any], *, n_jobs: int = 1, progress: bool = False, what: str = "runs"
 ) -> list[Any]:
     """Call a function for each value, in processes where asked for; results in the order of the values."""
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, effective_n_jobs
     from tqdm import tqdm
 
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0:
@@ -336,5 +344,7 @@ def run_all(
         )
     if n_jobs == 1:
         return [run(value) for value in tqdm(values, desc=what, disable=not progress, leave=False)]
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(run)(value) for value in values)
+    # A batch is sent in one piece: the function and the data it holds once, not with every value.
+    batch = max(1, len(values) // (4 * effective_n_jobs(n_jobs)))
+    results = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=batch)(delayed(run)(value) for value in values)
     return list(tqdm(results, desc=what, total=len(values), disable=not progress, leave=False))

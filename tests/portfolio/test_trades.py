@@ -87,7 +87,7 @@ def test_trades_agree_with_the_ledger_and_with_a_plain_loop(
     found = trade_statistics(ledger)
     assert {"long", "short"} == set(found.trades["side"])
     assert found.turnover == pytest.approx(ledger.turnover.sum(), rel=1e-12)
-    np.testing.assert_allclose(ledger.trades.abs().sum(axis=1), ledger.turnover, atol=1e-13)
+    np.testing.assert_allclose(ledger.traded.abs().sum(axis=1), ledger.turnover, atol=1e-13)
     np.testing.assert_allclose(ledger.sleeve_cost.sum(axis=1), ledger.cost, atol=1e-9)
 
     before = ledger.equity.shift(1, fill_value=1e4).to_numpy()
@@ -96,7 +96,7 @@ def test_trades_agree_with_the_ledger_and_with_a_plain_loop(
         w = ledger.executed[sleeve].to_numpy()
         gain = ledger.sleeve_pnl[sleeve].to_numpy() / before
         cost = ledger.sleeve_cost[sleeve].to_numpy() / before
-        traded = ledger.trades[sleeve].abs().to_numpy()
+        traded = ledger.traded[sleeve].abs().to_numpy()
         value = None
         for t in range(200):
             flips = t > 0 and w[t] * w[t - 1] < 0.0
