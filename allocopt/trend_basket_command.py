@@ -208,12 +208,11 @@ def summary(report: BasketReport) -> str:
         *(f"  {name!s:<20} {value:>12.2%}" for name, value in result.delivered_volatility.items()),
         "",
         f"All {len(report.phases.table)} phases of the schedule:",
-        f"  {'':<20} {'min':>12} {'median':>12} {'max':>12} {'chosen':>12}",
+        f"  {'':<20} {'min':>12} {'median':>12} {'max':>12} {'chosen':>12} {'its rank':>9}",
     ]
-    for name in ("total_return", "max_drawdown", "calmar"):
-        values = report.phases.table[name]
-        found = (values.min(), values.median(), values.max(), values.iloc[result.basket.offset])
-        lines.append(f"  {name:<20} " + " ".join(f"{value:>12.6g}" for value in found))
+    for name, found in report.phases.summaries.loc[["total_return", "max_drawdown", "calmar"]].iterrows():
+        figures = " ".join(f"{found[figure]:>12.6g}" for figure in ("min", "median", "max", "chosen"))
+        lines.append(f"  {name!s:<20} {figures} {int(found['rank']):>9}")
     lines += [
         f"  The chosen phase is number {report.phases.rank} of {len(report.phases.table)} by total return",
         "",

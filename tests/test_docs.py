@@ -29,6 +29,7 @@ PUBLIC = (
     "allocopt.backtests.overlays",
     "allocopt.backtests.portfolio",
     "allocopt.backtests.rotation",
+    "allocopt.backtests.statistics",
     "allocopt.backtests.studies",
     "allocopt.backtests.trend_basket",
 )

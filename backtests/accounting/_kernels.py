@@ -16,12 +16,17 @@ RAISE, HOLD, FILL = 0, 1, 2
 HOLDINGS, CONSTANT_MIX = 0, 1
 #: Kinds of cost.
 PROPORTIONAL, SQUARE_ROOT, PER_SHARE = 0, 1, 2
-#: How a run ended: at the last row, by bankruptcy, at a price that is needed and missing, at one that is no price.
-DONE, BANKRUPT, NO_PRICE, BAD_PRICE = 0, 1, 2, 3
-#: Columns of the per-row figures.
+#: How a run ended: at the last row, by bankruptcy, at a price that is needed and missing, at one that is no price, or
+#: with cash that is owed while nothing says what that costs.
+DONE, BANKRUPT, NO_PRICE, BAD_PRICE, NO_FINANCING = 0, 1, 2, 3, 4
+#: Rows of the figures.
 VALUE, CASH, TURNOVER, COST, INTEREST, FUNDING, FIGURES = 0, 1, 2, 3, 4, 5, 6
 #: A number of lots this close to a whole one is that whole one.
 LOT_TOLERANCE = 1e-9
+#: A holding is this close to what is wanted, relative to it: no order, which could only be one of rounding errors.
+HELD_TOLERANCE = 1e-12
+#: Cash may be owed up to what trading has cost so far, and this part of the value.
+CASH_TOLERANCE = 1e-9
 
 _table = types.Array(types.float64, 2, "A", readonly=True)
 _stack = types.Array(types.float64, 3, "A", readonly=True)
@@ -31,23 +36,6 @@ _one = types.float64[::1]
 _two = types.float64[:, ::1]
 _three = types.float64[:, :, ::1]
 _whole = types.int64[::1]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
-def _mark(held, last, row, fresh, pnl):
-    """Shares from the last prices to a full row of new ones; gives the gain and the worth."""
-    gained = 0.0
-    worth = 0.0
-    for i in range(len(held)):
-        stop = held[i] * row[i]
-        gain = stop - held[i] * last[i]
-        pnl[i] += gain
-        gained += gain
-        worth += stop
-        last[i] = row[i]
-        fresh[i] = True
-    return gained, worth
-
 
 _RUN = types.UniTuple(types.int64, 4)(
     _table, types.boolean, types.int64, _table, _rows, types.int64, types.int64, types.float64,
@@ -94,8 +82,8 @@ def run(
     borrowing,
     funding,  # (T, n), paid by longs over the row; no rows without funding
     capital,
-    figures,  # out (T, 6)
-    causes,  # out (T, K), money; no rows where it is not wanted
+    figures,  # out (6, T), zeros before
+    causes,  # out (T, K), money, zeros before; no rows where it is not wanted
     pnl,  # out (n,), sum over the rows
     record,  # out (R, n), shares (holdings) or weights (constant mix) from a row on; no rows where it is not wanted
     record_rows,  # out (R,)
@@ -116,10 +104,13 @@ def run(
     funded = len(funding) > 0
     plain = mode == HOLDINGS and not funded  # rows of nothing but shares at known prices have a short way
     row = np.empty(n)
+    gains = np.empty(n)
     count = 0
     any_waiting = False
+    all_fresh = False
     cash = capital
     value = capital
+    largest = capital
     spent = 0.0
     other = 0.0
     lowest = -np.inf if relative else 0.0
@@ -131,14 +122,8 @@ def run(
         priced &= fresh[i]
         if not fresh[i] and p == p:
             return BAD_PRICE, 0, i, 0
-    figures[0, VALUE] = capital
-    figures[0, CASH] = capital
-    figures[0, TURNOVER] = 0.0
-    figures[0, COST] = 0.0
-    figures[0, INTEREST] = 0.0
-    figures[0, FUNDING] = 0.0
-    if len(causes) > 0:
-        causes[0, :] = 0.0
+    figures[VALUE, 0] = capital
+    figures[CASH, 0] = capital
     for t in range(1, rows):
         source = t - lag
         if source >= 0 and decided[source] >= 0:
@@ -149,9 +134,9 @@ def run(
             any_waiting = True
         turnover = 0.0
         cost = 0.0
-        by_cause[:] = 0.0
         if any_waiting:
             any_waiting = False
+            by_cause[:] = 0.0
             traded_cash = 0.0
             moved = False
             for i in range(n):
@@ -173,6 +158,8 @@ def run(
                     if lot > 0.0:
                         wanted = _whole_lots(wanted, lot)
                     shares = wanted - held[i]
+                    if abs(shares) <= HELD_TOLERANCE * abs(wanted):
+                        continue
                     trade = shares * last[i]
                     traded_cash += trade
                 else:
@@ -189,6 +176,9 @@ def run(
             if moved:
                 for c in range(len(kinds)):
                     cost += by_cause[c]
+                    total_by_cause[c] += by_cause[c]
+                    if len(causes) > 0:
+                        causes[t, c] = by_cause[c]
                 cash -= traded_cash + cost
                 if len(record) > 0:
                     record[count, :] = held
@@ -200,6 +190,8 @@ def run(
             for i in range(n):
                 invested += held[i] * value
             cash = value - invested - cost
+        if not financed and cash < -(spent + cost) - CASH_TOLERANCE * value:
+            return NO_FINANCING, t, 0, count
         interest = 0.0
         if financed:
             interest = cash * (lending[t - 1] if cash >= 0.0 else borrowing[t - 1])
@@ -212,8 +204,22 @@ def run(
                 p = prices[t, i]
                 complete &= 0.0 < p < np.inf
                 row[i] = p
-        if complete:
-            gained, worth = _mark(held, last, row, fresh, pnl)
+                stop = held[i] * p
+                gain = stop - held[i] * last[i]
+                gains[i] = gain
+                gained += gain
+                worth += stop
+            if complete:
+                for i in range(n):
+                    pnl[i] += gains[i]
+                    last[i] = row[i]
+                if not all_fresh:
+                    fresh[:] = True
+                    all_fresh = True
+            else:
+                gained = 0.0
+                worth = 0.0
+        all_fresh &= complete
         for i in range(0 if complete else n):
             p = prices[t, i]
             h = held[i]
@@ -255,22 +261,18 @@ def run(
         scale = max(before, abs(value))
         residual = abs(before + gained - cost + interest + paid - value) / scale
         residuals[0] = max(residuals[0], residual)
-        figures[t, VALUE] = value
-        figures[t, CASH] = cash
-        figures[t, TURNOVER] = turnover
-        figures[t, COST] = cost
-        figures[t, INTEREST] = interest
-        figures[t, FUNDING] = paid
-        if len(causes) > 0:
-            causes[t, :] = by_cause
-        for c in range(len(kinds)):
-            total_by_cause[c] += by_cause[c]
+        figures[VALUE, t] = value
+        figures[CASH, t] = cash
+        figures[TURNOVER, t] = turnover
+        figures[COST, t] = cost
+        if financed:
+            figures[INTEREST, t] = interest
+        if funded:
+            figures[FUNDING, t] = paid
+        largest = max(largest, abs(value))
         if not value > 0.0:
             rows = t + 1
             break
-    largest = 0.0
-    for t in range(rows):
-        largest = max(largest, abs(figures[t, VALUE]))
     whole = value - capital + spent - other
     residuals[1] = abs(pnl.sum() - whole) / largest
     residuals[2] = abs(total_by_cause.sum() - spent) / largest
@@ -280,7 +282,7 @@ def run(
 _GRID = types.void(
     _table, types.boolean, types.int64, _stack, types.Array(types.int64, 2, "C", readonly=True), types.int64,
     types.float64, _rows, _stack, _stack, _row, _row, _table, types.float64,
-    _rows, _rows, _rows, _two, _two, _two, types.int64[:, ::1], _two,
+    _rows, _rows, _rows, _rows, _two, _two, _two, types.int64[:, ::1], _two,
 )  # fmt: skip
 
 
@@ -303,11 +305,12 @@ def run_grid(
     which_weights,  # (B,)
     which_costs,  # (B,)
     lags,  # (B,)
-    values,  # out (B, T), NaN after a bankruptcy
-    turnovers,  # out (B, T)
-    costs,  # out (B, T)
-    ends,  # out (B, 3): how, row, column
-    residuals,  # out (B, 3)
+    places,  # (B,), rows of the outputs
+    values,  # out (cells, T), NaN after a bankruptcy
+    turnovers,  # out (cells, T)
+    costs,  # out (cells, T)
+    ends,  # out (cells, 3): how, row, column
+    residuals,  # out (cells, 3)
 ):
     """Ledgers of many cells on the same prices; each is what `run` gives for it alone."""
     rows, n = prices.shape
@@ -315,19 +318,19 @@ def run_grid(
     causes = np.zeros((0, len(kinds)))
     record = np.zeros((0, n))
     record_rows = np.zeros(0, dtype=np.int64)
-    figures = np.zeros((rows, FIGURES))
+    figures = np.zeros((FIGURES, rows))
     for b in range(len(lags)):
-        w, c = which_weights[b], which_costs[b]
+        w, c, o = which_weights[b], which_costs[b], places[b]
         how, row, column, _ = run(
             prices, relative, mode, weights[w], decided[w], lags[b], gaps, lot, kinds, first[c], second[c],
-            lending, borrowing, funding, capital, figures, causes, pnl, record, record_rows, residuals[b],
+            lending, borrowing, funding, capital, figures, causes, pnl, record, record_rows, residuals[o],
         )  # fmt: skip
-        ends[b, 0] = how
-        ends[b, 1] = row
-        ends[b, 2] = column
-        values[b, : row + 1] = figures[: row + 1, VALUE]
-        turnovers[b, : row + 1] = figures[: row + 1, TURNOVER]
-        costs[b, : row + 1] = figures[: row + 1, COST]
-        values[b, row + 1 :] = np.nan
-        turnovers[b, row + 1 :] = np.nan
-        costs[b, row + 1 :] = np.nan
+        ends[o, 0] = how
+        ends[o, 1] = row
+        ends[o, 2] = column
+        values[o, : row + 1] = figures[VALUE, : row + 1]
+        turnovers[o, : row + 1] = figures[TURNOVER, : row + 1]
+        costs[o, : row + 1] = figures[COST, : row + 1]
+        values[o, row + 1 :] = np.nan
+        turnovers[o, row + 1 :] = np.nan
+        costs[o, row + 1 :] = np.nan

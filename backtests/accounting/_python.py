@@ -14,7 +14,7 @@ import pandas as pd
 from allocopt.backtests.accounting._raw import FloatArray, Inputs, Raw
 from allocopt.costs import Cost, at_market
 
-BANKRUPT, NO_PRICE, BAD_PRICE, DONE = "bankrupt", "no price", "bad price", "done"
+BANKRUPT, NO_PRICE, BAD_PRICE, NO_FINANCING, DONE = "bankrupt", "no price", "bad price", "no financing", "done"
 
 
 def run_rows(inputs: Inputs, costs: Sequence[Cost], sleeves: pd.Index) -> Raw:
@@ -53,6 +53,8 @@ def run_rows(inputs: Inputs, costs: Sequence[Cost], sleeves: pd.Index) -> Raw:
                 if inputs.lot > 0.0:
                     wanted = _whole_lots(wanted, inputs.lot)
                 shares[i] = wanted - held[i]
+                if abs(shares[i]) <= 1e-12 * abs(wanted):  # an order of rounding errors is none
+                    continue
                 trades[i] = shares[i] * last[i]
             else:
                 trades[i] = (wanted - held[i]) * value
@@ -69,6 +71,8 @@ def run_rows(inputs: Inputs, costs: Sequence[Cost], sleeves: pd.Index) -> Raw:
         if moved:
             raw.record[count], raw.record_rows[count] = held, t
             count += 1
+        if not len(inputs.lending) and cash < -(total["cost"] + cost) - 1e-9 * value:
+            return raw.ended(NO_FINANCING, t, 0, count)
         interest = 0.0
         if len(inputs.lending):
             interest = cash * float((inputs.lending if cash >= 0.0 else inputs.borrowing)[t - 1])

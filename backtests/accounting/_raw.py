@@ -17,11 +17,13 @@ Gaps = Literal["raise", "hold", "fill"]
 #: Codes of the compiled rows.
 MODES: dict[Mode, int] = {"holdings": 0, "constant-mix": 1}
 GAPS: dict[Gaps, int] = {"raise": 0, "hold": 1, "fill": 2}
-ENDED = ("done", "bankrupt", "no price", "bad price")
+#: Column of the figures with the costs.
+COST = 3
+ENDED = ("done", "bankrupt", "no price", "bad price", "no financing")
 
 #: What is checked on every run, in the order of the residuals.
 IDENTITIES = (
-    "cash + positions = value, on every row",
+    "cash + positions = value before + P&L - costs + interest + funding, on every row",
     "P&L of the sleeves - costs + interest + funding = change of the value",
     "costs by cause sum to the costs paid",
 )
@@ -68,9 +70,9 @@ class Raw:
 
     @classmethod
     def empty(cls, rows: int, n: int, causes: int, records: int) -> Raw:
-        """Room for a ledger."""
+        """Room for a ledger, a figure after the other in memory: what is never written takes no memory."""
         return cls(
-            np.empty((rows, 6)), np.zeros((rows, causes)), np.zeros(n), np.empty((records, n)),
+            np.zeros((6, rows)).T, np.zeros((rows, causes)), np.zeros(n), np.empty((records, n)),
             np.empty(records, np.int64), np.zeros(3),
         )  # fmt: skip
 

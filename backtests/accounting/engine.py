@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
+from allocopt.backtests._checks import day
 from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_funding
 from allocopt.backtests.accounting._python import run_rows
-from allocopt.backtests.accounting._raw import ENDED, GAPS, IDENTITIES, MODES, TOLERANCE, FloatArray, Inputs, Raw
+from allocopt.backtests.accounting._raw import COST, ENDED, GAPS, IDENTITIES, MODES, TOLERANCE, FloatArray, Inputs, Raw
 from allocopt.backtests.accounting.ledger import Ledger
 from allocopt.backtests.accounting.specification import Execution
 from allocopt.costs import KernelCosts, MarketCost, cost_labels, kernel_costs
@@ -108,7 +111,8 @@ def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
     rows, n = inputs.prices.shape
     decisions = int((inputs.decided >= 0).sum())
     # Trades that wait for a price are carried out on rows of their own.
-    raw = Raw.empty(rows, n, len(costs.kind), records=rows if inputs.gaps == "hold" else min(rows, decisions))
+    records = rows if inputs.gaps == "hold" else min(rows, decisions)
+    raw = Raw.empty(rows, n, len(costs.kind) if len(costs.kind) > 1 else 0, records)
     how, row, column, count = kernels.run(
         inputs.prices,
         inputs.relative,
@@ -125,13 +129,15 @@ def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
         inputs.borrowing,
         inputs.funding,
         inputs.capital,
-        raw.figures,
-        raw.causes,
+        raw.figures.T,
+        raw.causes if len(costs.kind) > 1 else np.zeros((0, 1)),  # the one cause has the costs themselves
         raw.pnl,
         raw.record,
         raw.record_rows,
         raw.residuals,
     )
+    if len(costs.kind) == 1:
+        raw = replace(raw, causes=raw.figures[:, COST : COST + 1])
     return raw.ended(ENDED[how], row, column, count)
 
 
@@ -155,6 +161,12 @@ def check_end(how: str, row: int, column: int, market: Market) -> None:
             where=market.where(row, column),
             value=float(market.values[row, column]),
             remedy="mend it, or make it NaN where there is none",
+        )
+    if how == "no financing":
+        raise SpecificationError(
+            "cash is owed beyond what trading has cost, and nothing says what it costs",
+            where=day(market.dates[row]),
+            remedy="give Execution(financing=Financing(...)), with borrowing=0.0 if it is meant to be free",
         )
 
 

@@ -37,7 +37,8 @@ def in_force(values: Labelled, lag: int = 1) -> Labelled:
     Returns
     -------
     DataFrame or Series
-        ``values`` of row ``t - lag`` on row t; missing in the first ``lag`` rows, where nothing was decided.
+        ``values`` of row ``t - lag`` on row t; missing in the first ``lag`` rows, where nothing was decided. Whole
+        numbers and truth values stay what they are, in pandas' nullable types.
 
     Raises
     ------
@@ -49,12 +50,32 @@ def in_force(values: Labelled, lag: int = 1) -> Labelled:
     Examples
     --------
     >>> import pandas as pd
-    >>> regimes = pd.Series([1, 1, 4], index=pd.date_range("2024-01-01", periods=3), dtype="Int64")
+    >>> regimes = pd.Series([1, 1, 4], index=pd.date_range("2024-01-01", periods=3))
     >>> in_force(regimes).tolist()
     [<NA>, 1, 1]
     """
+    if not isinstance(values, (pd.DataFrame, pd.Series)):
+        raise ShapeError(
+            "what was decided is no Series and no DataFrame",
+            value=type(values).__name__,
+            remedy="give it with its index of dates",
+        )
     require_dates(values.index, "what was decided")
-    return values.shift(require_lag(lag))
+    return _nullable(values).shift(require_lag(lag))
+
+
+def _nullable(values: Labelled) -> Labelled:
+    """Whole numbers and truth values in types that can be missing: a regime 1 is not to become 1.0."""
+    nullable = {"i": "Int64", "u": "UInt64", "b": "boolean"}
+    if isinstance(values, pd.Series):
+        kind = nullable.get(values.dtype.kind) if isinstance(values.dtype, np.dtype) else None
+        return values if kind is None else values.astype(pd.api.types.pandas_dtype(kind))
+    kinds = {
+        name: nullable[dtype.kind]
+        for name, dtype in values.dtypes.items()
+        if isinstance(dtype, np.dtype) and dtype.kind in nullable
+    }
+    return values.astype(kinds) if kinds else values
 
 
 def executed_weights(decided: pd.DataFrame, lag: int = 1) -> pd.DataFrame:

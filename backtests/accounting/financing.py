@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers
+from allocopt.backtests._checks import (
+    day,
+    plain,
+    require_dates,
+    require_kind,
+    require_numbers,
+    require_periods,
+    require_same_clock,
+)
 from allocopt.errors import InputError, LabelError, SpecificationError
 
 FloatArray = npt.NDArray[np.float64]
@@ -21,7 +29,8 @@ class Financing:
     """Interest on the cash account: idle cash earns, borrowed cash pays.
 
     Each row books ``rate / periods_per_year`` on the cash after the trades at the row's start, so interest compounds
-    per row. A rate that stands on row t is known at its close and applies from row t to row t+1.
+    per row. A rate that stands on row t is known at its close and applies from row t to row t+1. (The ``cash_rate`` of
+    the metrics belongs to the row that it stands on: move the same series there with `in_force`.)
 
     Parameters
     ----------
@@ -35,7 +44,7 @@ class Financing:
     Raises
     ------
     SpecificationError
-        For rates or ``periods_per_year`` that are no finite numbers, or not positive.
+        For a rate that is not between -1 and 1 (percent by mistake), or ``periods_per_year`` that is not positive.
     InputError, LabelError
         When used: for a rate series without a value on a row of the ledger.
 
@@ -55,9 +64,9 @@ class Financing:
             rate = getattr(self, name)
             if isinstance(rate, pd.Series):
                 object.__setattr__(self, name, rate.copy())
-            elif isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not np.isfinite(rate):
+            elif isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not -1.0 < rate < 1.0:
                 raise SpecificationError(
-                    f"{name} is no finite rate",
+                    f"{name} is no rate between -1 and 1",
                     value=plain(rate),
                     remedy="give a decimal per year, or a Series",
                 )
@@ -73,14 +82,24 @@ class Financing:
     def _spread(self, rate: Rate, dates: pd.DatetimeIndex, name: str) -> FloatArray:
         if not isinstance(rate, pd.Series):
             return np.full(len(dates), float(rate))
-        return on_rows(rate, dates, f"{name} rate")
+        values = on_rows(rate, dates, f"{name} rate")
+        if not (np.abs(values) < 1.0).all():
+            row = int((np.abs(values) >= 1.0).argmax())
+            raise InputError(
+                f"the {name} rate looks like percent",
+                where=day(dates[row]),
+                value=float(values[row]),
+                remedy="divide it by 100: a decimal per year is wanted, 0.05 for 5 %",
+            )
+        return values
 
 
 def on_rows(series: pd.Series[Any], dates: pd.DatetimeIndex, what: str) -> FloatArray:
     """Values of a series on the rows of a ledger; an error names the first row without a finite one."""
     require_kind(series, pd.Series, f"the {what}")
     require_dates(series.index, f"the {what}")
-    lacking = ~dates.isin(series.index)
+    require_same_clock(pd.DatetimeIndex(series.index), dates, f"the {what}, beside the rows of the ledger,")
+    lacking = ~dates.isin(series.index) if not series.index.equals(dates) else np.zeros(0, dtype=bool)
     if lacking.any():
         raise LabelError(
             f"the {what} has no value on a row of the ledger",
@@ -98,18 +117,3 @@ def on_rows(series: pd.Series[Any], dates: pd.DatetimeIndex, what: str) -> Float
             remedy="give a finite decimal on every row",
         )
     return values
-
-
-def require_periods(periods_per_year: float) -> float:
-    """Return the number of rows a year if it is finite and positive; a `SpecificationError` otherwise."""
-    if (
-        isinstance(periods_per_year, bool)
-        or not isinstance(periods_per_year, (int, float, np.number))
-        or not 0.0 < periods_per_year < np.inf
-    ):
-        raise SpecificationError(
-            "periods_per_year is no positive number",
-            value=plain(periods_per_year),
-            remedy="give the number of rows a year, 252 for trading days",
-        )
-    return float(periods_per_year)

@@ -20,7 +20,7 @@ from allocopt.backtests.accounting.engine import check_end, check_residuals, req
 from allocopt.backtests.accounting.specification import Execution
 from allocopt.costs import KernelCosts, kernel_costs
 from allocopt.errors import AllocoptError, SpecificationError
-from allocopt.solvers.base import thread_count
+from allocopt.solvers.base import check_n_jobs, thread_count
 
 #: Runs that one call to the kernel carries out, at most: their weights are copied side by side.
 CELLS_A_CALL = 64
@@ -58,12 +58,12 @@ class LedgerGrid:
 
 
 def account_grid(
-    weights: pd.DataFrame | Mapping[Hashable, pd.DataFrame],
+    weights: pd.DataFrame | Mapping[Any, pd.DataFrame],
     prices: pd.DataFrame | None = None,
-    execution: Execution | Mapping[Hashable, Execution] | None = None,
+    execution: Execution | Mapping[Any, Execution] | None = None,
     *,
     returns: pd.DataFrame | None = None,
-    exposure: float | pd.Series | Mapping[Hashable, float | pd.Series] = 1.0,
+    exposure: float | pd.Series | Mapping[Any, float | pd.Series] = 1.0,
     funding: pd.DataFrame | None = None,
     capital: float = 1.0,
     n_jobs: int = -1,
@@ -105,6 +105,7 @@ def account_grid(
     >>> account_grid(weights, prices, costs).total_return.round(4).to_dict()
     {0: 0.1, 10: 0.0979}
     """
+    check_n_jobs(n_jobs)
     tables, sizes = _named(weights), _named(exposure)
     executions = _named(Execution() if execution is None else execution)
     market = Market.read(prices, returns)
@@ -166,9 +167,9 @@ class _Figures:
     def labelled(self, dates: pd.DatetimeIndex, columns: pd.Index) -> LedgerGrid:
         last = [dates[row] if ENDED[how] == "bankrupt" else pd.NaT for how, row, _ in self.ends.tolist()]
         return LedgerGrid(
-            equity=pd.DataFrame(self.values.T, index=dates, columns=columns),
-            turnover=pd.DataFrame(self.turnovers.T, index=dates, columns=columns),
-            cost=pd.DataFrame(self.costs.T, index=dates, columns=columns),
+            equity=pd.DataFrame(self.values.T, index=dates, columns=columns, copy=False),
+            turnover=pd.DataFrame(self.turnovers.T, index=dates, columns=columns, copy=False),
+            cost=pd.DataFrame(self.costs.T, index=dates, columns=columns, copy=False),
             bankrupt=pd.Series(last, index=columns, name="bankrupt", dtype=dates.dtype),
             identities=pd.Series(self.residuals.max(axis=1), index=columns, name="residual"),
         )
@@ -189,9 +190,7 @@ def _run(cells: list[_Cell], market: Market, n_jobs: int) -> _Figures:
         size = max(1, min(CELLS_A_CALL, -(-len(members) // threads)))
         jobs += [members[i : i + size] for i in range(0, len(members), size)]
     with ThreadPoolExecutor(threads) as pool:
-        for members, part in zip(jobs, pool.map(lambda job: _kernel_cells([cells[b] for b in job]), jobs), strict=True):
-            for name in ("values", "turnovers", "costs", "ends", "residuals"):
-                getattr(found, name)[members] = getattr(part, name)
+        list(pool.map(lambda job: _kernel_cells([cells[b] for b in job], np.array(job), found), jobs))
     for b, cell in enumerate(cells):
         how, row, column = found.ends[b].tolist()
         with _naming(cell.names):
@@ -200,8 +199,8 @@ def _run(cells: list[_Cell], market: Market, n_jobs: int) -> _Figures:
     return found
 
 
-def _kernel_cells(cells: list[_Cell]) -> _Figures:
-    """Cells of one group in one call."""
+def _kernel_cells(cells: list[_Cell], places: npt.NDArray[np.int64], found: _Figures) -> None:
+    """Cells of one group in one call, each to its place in what is found."""
     from allocopt.backtests.accounting import _kernels as kernels
 
     shared, costs = cells[0].inputs, cells[0].costs
@@ -215,7 +214,6 @@ def _kernel_cells(cells: list[_Cell]) -> _Figures:
     for w, b in enumerate(first_of):
         weights[w, : len(cells[b].inputs.weights)] = cells[b].inputs.weights
         decided[w] = cells[b].inputs.decided
-    found = _Figures.empty(len(cells), len(shared.prices))
     kernels.run_grid(
         shared.prices,
         shared.relative,
@@ -234,13 +232,13 @@ def _kernel_cells(cells: list[_Cell]) -> _Figures:
         which,
         np.arange(len(cells)),
         np.array([cell.inputs.lag for cell in cells]),
+        places,
         found.values,
         found.turnovers,
         found.costs,
         found.ends,
         found.residuals,
     )
-    return found
 
 
 def _python_cell(cell: _Cell, b: int, found: _Figures, market: Market) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+if TYPE_CHECKING:
+    from allocopt.backtests.metrics import Performance
+
 from allocopt.backtests.accounting._inputs import Decisions, Market
 from allocopt.backtests.accounting._raw import IDENTITIES, FloatArray, Inputs, IntArray, Raw
 from allocopt.backtests.accounting.specification import Execution
-from allocopt.costs import MarketCost
-from allocopt.errors import StaleInputError
+from allocopt.costs import MarketCost, PerShareCost
+from allocopt.errors import SpecificationError, StaleInputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +114,45 @@ class Ledger:
         return self._frame(self._start / self._value_before[:, None])
 
     @cached_property
-    def positions(self) -> pd.DataFrame:
+    def opening_positions(self) -> pd.DataFrame:
         """Money in each sleeve at the start of each row, after the trades."""
         return self._frame(self._start)
 
     @cached_property
-    def trades(self) -> pd.DataFrame:
+    def positions(self) -> pd.DataFrame:
+        """Money in each sleeve at the close of each row: with `cash`, the equity."""
+        return self._frame(self._start + self.sleeve_pnl.to_numpy())
+
+    @cached_property
+    def shares(self) -> pd.DataFrame:
+        """Shares held over each row.
+
+        Raises
+        ------
+        SpecificationError
+            For a constant mix, which holds weights, or a ledger of returns.
+        """
+        if self._inputs.mode == "constant-mix" or self._of_returns:
+            raise SpecificationError(
+                "there are no shares in a constant mix or in a ledger of returns",
+                value=self._inputs.mode,
+                remedy='use mode="holdings" and give prices',
+            )
+        return self._frame(self._held)
+
+    @cached_property
+    def invested(self) -> pd.Series[bool]:
+        """Rows over which something is held."""
+        return pd.Series((self._held != 0.0).any(axis=1), index=self.dates, name="invested")
+
+    @cached_property
+    def borrowed(self) -> pd.Series[float]:
+        """Cash owed at the start of each row, after trades and costs, as a fraction of the value; 0.0 where none is."""
+        cash = self._value_before - self.cost.to_numpy() - self._start.sum(axis=1)
+        return pd.Series(np.maximum(-cash, 0.0) / self._value_before, index=self.dates, name="borrowed")
+
+    @cached_property
+    def traded(self) -> pd.DataFrame:
         """What was traded in each sleeve at the start of each row, a signed fraction of the value then."""
         held = self._held
         changes = np.diff(held, axis=0, prepend=np.zeros((1, held.shape[1])))
@@ -127,12 +164,17 @@ class Ledger:
     @cached_property
     def sleeve_cost(self) -> pd.DataFrame:
         """What trading each sleeve cost at the start of each row, money; the sleeves sum to `cost`."""
-        trades = self.trades.to_numpy()
+        trades = self.traded.to_numpy()
         cost = np.zeros_like(trades)
         rows = np.flatnonzero((trades != 0.0).any(axis=1))
         before = self._value_before
         for cause in self.execution.causes:
-            if isinstance(cause, MarketCost):
+            if type(cause) is PerShareCost:
+                each, least = cause.money(len(self.sleeves), self.sleeves)
+                money = np.abs(trades[rows]) * before[rows, None]
+                prices = np.where(money > 0.0, self._last_prices[rows - 1], 1.0)
+                cost[rows] += np.where(money > 0.0, np.maximum(each * money / prices, least), 0.0)
+            elif isinstance(cause, MarketCost):
                 for row in rows.tolist():
                     prices = self._last_prices[row - 1]
                     known = np.where(prices > 0.0, prices, 1.0)  # a sleeve without a price does not trade
@@ -155,9 +197,16 @@ class Ledger:
         held = self._held != 0.0
         pnl = np.where(held, self._start * np.where(held, growth, 0.0), 0.0)
         scale = max(float(np.abs(pnl).sum()), self.capital)
-        if not np.abs(pnl.sum(axis=0) - self._raw.pnl).max() <= 1e-9 * scale:
+        if not np.abs(pnl.sum(axis=0) - self._raw.pnl).max() <= 1e-9 * scale < np.inf:
             raise _stale()
         return self._frame(pnl)
+
+    @cached_property
+    def sleeve_funding(self) -> pd.DataFrame:
+        """Perpetual funding that each sleeve received (negative: paid) over each row, money; the sleeves sum to all."""
+        if not len(self._inputs.funding):
+            return self._frame(np.zeros_like(self._start))
+        return self._frame(-self._start * self._inputs.funding[: self._rows])
 
     @cached_property
     def composition(self) -> pd.DataFrame:
@@ -180,6 +229,39 @@ class Ledger:
     def identities(self) -> pd.Series[float]:
         """Largest residual of each identity that was checked on this run, relative to the value. At most 1e-9."""
         return pd.Series(self._raw.residuals, index=list(IDENTITIES), name="residual")
+
+    def performance(
+        self,
+        *,
+        periods_per_year: float,
+        regimes: pd.Series[Any] | None = None,
+        cash_rate: float | pd.Series[float] = 0.0,
+        standard_error: bool = True,
+    ) -> Performance:
+        """Figures of the equity, with the win rate on invested rows and the turnover: see `performance`.
+
+        Parameters
+        ----------
+        periods_per_year : float
+            Rows a year.
+        regimes : Series, optional
+            Regime that governs each row, as `in_force` gives it.
+        cash_rate : float or Series, default 0.0
+            Decimal per year, on the row that it stands on.
+        standard_error : bool, default True
+            Whether to estimate the error of the Sharpe ratio.
+        """
+        from allocopt.backtests.metrics import performance
+
+        return performance(
+            self.equity,
+            periods_per_year=periods_per_year,
+            active=self.invested,
+            turnover=self.turnover,
+            regimes=regimes,
+            cash_rate=cash_rate,
+            standard_error=standard_error,
+        )
 
     def to_frame(self) -> pd.DataFrame:
         """One row a period: equity, return, cash, turnover, interest, funding, cost in all and by cause, then weights.
@@ -211,6 +293,10 @@ class Ledger:
             f"Ledger({self._rows} rows x {len(self.sleeves)} sleeves, {self.execution.mode}, lag {self.lag}: "
             f"{self.capital:g} -> {value:g}, costs {self._raw.figures[: self._rows, 3].sum():.4g}{ended})"
         )
+
+    @property
+    def _of_returns(self) -> bool:
+        return self._market.of_returns
 
     @property
     def _rows(self) -> int:

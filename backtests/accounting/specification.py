@@ -32,15 +32,17 @@ class Execution:
         filled at that close.
     schedule : str or Schedule, optional
         Rows on which decisions are taken; the weights of other rows are not used. None: every row that has weights.
+        A calendar schedule knows a new period by the row before it, so it does not decide on row 0: give
+        ``Calendar("MS", first_row=True)`` for that.
     costs : Cost or sequence of Cost
         What trading costs, by cause. Each is charged on the trade of each sleeve, from cash.
     financing : Financing, optional
-        Interest on idle and borrowed cash. Without it cash earns nothing, and decided weights whose sum is over 1 are
-        an error: borrowing has a price, even if that is 0.0.
+        Interest on idle and borrowed cash; what short sales bring in is cash. Without it cash earns nothing, and
+        cash that is owed beyond what trading has cost is an error: borrowing has a price, even if that is 0.0.
     gaps : {"raise", "hold", "fill"}
         What a missing price means while it is needed. ``"raise"``: an error that names it. ``"hold"``: the sleeve is
-        valued at its last price and its trade waits until a price is back. ``"fill"``: it is valued and traded at its
-        last price. Missing prices are counted by sleeve in `Ledger.gaps` whatever the policy.
+        valued at its last price and its trade waits until a price is back, while the other sleeves trade. ``"fill"``:
+        it is valued and traded at its last price. Missing prices are counted by sleeve in `Ledger.gaps` in any case.
     lot : float, default 0.0
         Shares are traded in whole multiples of this (1.0 for whole shares), cut towards zero; 0.0 for fractions.
 
