@@ -111,6 +111,7 @@ def run(
     cash = capital
     value = capital
     largest = capital
+    worst = 0.0
     spent = 0.0
     other = 0.0
     lowest = -np.inf if relative else 0.0
@@ -259,8 +260,9 @@ def run(
         spent += cost
         other += interest + paid
         scale = max(before, abs(value))
-        residual = abs(before + gained - cost + interest + paid - value) / scale
-        residuals[0] = max(residuals[0], residual)
+        off = abs(before + gained - cost + interest + paid - value)
+        if off > worst * scale:  # hardly ever: a division a row would cost more
+            worst = off / scale
         figures[VALUE, t] = value
         figures[CASH, t] = cash
         figures[TURNOVER, t] = turnover
@@ -274,6 +276,7 @@ def run(
             rows = t + 1
             break
     whole = value - capital + spent - other
+    residuals[0] = worst
     residuals[1] = abs(pnl.sum() - whole) / largest
     residuals[2] = abs(total_by_cause.sum() - spent) / largest
     return (DONE if value > 0.0 else BANKRUPT), rows - 1, 0, count

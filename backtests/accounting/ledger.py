@@ -169,7 +169,8 @@ class Ledger:
         rows = np.flatnonzero((trades != 0.0).any(axis=1))
         before = self._value_before
         for cause in self.execution.causes:
-            if type(cause) is PerShareCost:
+            own_formula = type(cause) is not PerShareCost
+            if isinstance(cause, PerShareCost) and not own_formula:
                 each, least = cause.money(len(self.sleeves), self.sleeves)
                 money = np.abs(trades[rows]) * before[rows, None]
                 prices = np.where(money > 0.0, self._last_prices[rows - 1], 1.0)

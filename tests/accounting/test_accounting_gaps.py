@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from allocopt import ProportionalCost
 from allocopt.backtests.accounting import Execution, Financing, account, account_grid, simple_returns
 from allocopt.backtests.accounting._raw import Gaps, Mode
-from allocopt.errors import InputError
+from allocopt.errors import InputError, SpecificationError
 
 Table = Callable[[Mapping[str, Sequence[float]]], pd.DataFrame]
 NAN = float("nan")
@@ -104,6 +105,18 @@ class TestWhileTraded:
         # B is bought on row 2, A is sold when its price is back: no row of this table earns that.
         assert near(ledger.cash, [1, 0, -1.01, -1.0201])
         assert near(ledger.interest, [0, 0, -0.01, -0.0101])
+
+    @MODES
+    def test_and_that_needs_financing(self, mode: Mode, table: Table, in_python: Callable[..., Any]) -> None:
+        prices = table({"A": [10, NAN, NAN, 10], "B": [5, 5, 5, 5]})
+        weights = decided(prices, {0: [1.0, 0.0], 1: [0.0, 1.0]})
+        for costs in ((), ProportionalCost(0.01)):  # what trading has cost may be owed, and no more
+            how = Execution(mode=mode, gaps="hold", costs=costs)
+            for run in (account, in_python, account_grid):
+                with pytest.raises(SpecificationError, match="cash is owed beyond what trading has cost") as error:
+                    run(weights, prices, how)
+                assert error.value.where == "2024-01-03"
+        account(weights, prices.ffill(), Execution(mode=mode, gaps="hold", costs=ProportionalCost(0.01)))
 
 
 class TestBeforeTheFirstPrice:

@@ -46,7 +46,7 @@ def executions(rates: Rates, market: Market) -> Mapping[str, Execution]:
         "other lots": Execution(lot=5.0, costs=PerShareCost(0.05, minimum=2.0)),
         "two costs": Execution(costs=[ProportionalCost([1e-3, 0.0, 2e-3, 0.0]), SquareRootImpact(0.01)]),
         "financed": Execution(financing=Financing(0.02, 0.05, 252), gaps="hold"),
-        "financed, dearly": Execution(financing=Financing(0.02, 0.9, 252), gaps="hold"),
+        "financed, well": Execution(financing=Financing(0.5, 0.9, 252), gaps="hold"),
     }  # fmt: skip
 
 
