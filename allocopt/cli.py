@@ -1,4 +1,4 @@
-"""The command line: ``allocopt compare``, ``allocopt trend-basket``, ``allocopt audit``."""
+"""The command line: ``allocopt compare``, ``rotation``, ``trend-basket`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ import typer
 import allocopt
 from allocopt._terminal import sentences
 from allocopt.audit_command import audit
-from allocopt.errors import SpecificationError
+from allocopt.errors import AllocoptError, SpecificationError
 from allocopt.limits import Limits
+from allocopt.rotation_command import money_lines, rotation
 from allocopt.trend_basket_command import trend_basket
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from allocopt.backtests.rotation.money import MoneyComparison
     from allocopt.comparison import Comparison
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Capital weights that meet a cap and a floor exactly, what the clip-and-renormalise loop does instead, and a "
-    "trend basket with its report and audit.",
+    help="Capital weights that meet a cap and a floor exactly, what the clip-and-renormalise loop does instead, and "
+    "the systems built on them.",
 )
+app.command()(rotation)
 app.command()(trend_basket)
 app.command()(audit)
 
@@ -101,8 +104,10 @@ def compare(
 
     Prices become features, regimes and profile scores; score times regime compatibility is the desirability; the
     heuristic, the Euclidean and the KL projection turn it into weights on the same dates. Prints what each keeps and
-    breaks, and what their difference is made of. Writes comparison.png, summary.csv, steps.csv, desirability.parquet
-    and, for each allocator, weights as CSV and Parquet.
+    breaks, and what their difference is made of; then, on the dates with a real volatility index, the money: the
+    profiles' backtests on a volatility surface, weighted by each allocator in the same accounts. Writes comparison.png,
+    summary.csv, steps.csv, desirability.parquet, money.png, money.csv, sharpe-tests.csv, money-steps.csv and, for each
+    allocator, weights as CSV and Parquet.
 
     Weights are decided with what is known at each date's close. All figures are decimal fractions of capital.
     """
@@ -112,8 +117,12 @@ def compare(
             raise SpecificationError(
                 "--volatility-index goes with --prices", remedy="give both files, or neither for the embedded data"
             )
-        result, notes = _study(prices, volatility_index, implied, limits, output, overwrite)
+        result, money, notes = _study(prices, volatility_index, implied, limits, output, overwrite)
         _report(result, notes)
+        if money is None:
+            typer.echo("\nThe money is not accounted for: see the note above.")
+        else:
+            typer.echo("\n".join(["\nThe same with money, on the dates with a volatility index:", *money_lines(money)]))
         typer.echo(f"\nFigure, tables and weights are in {output}")
 
 
@@ -124,15 +133,15 @@ def _study(
     limits: Limits,
     output: Path,
     overwrite: bool,
-) -> tuple[Comparison, list[str]]:
-    """Run the whole job behind one progress bar; returns the comparison and what the reader must know of the data."""
+) -> tuple[Comparison, MoneyComparison | None, list[str]]:
+    """Run the whole job behind one progress bar: the comparison, the money, what the reader must know of the data."""
     from tqdm import tqdm
 
     from allocopt.comparison import compare as compare_allocators
     from allocopt.output import result_folder
     from allocopt.rotation_inputs import rotation_desirability
 
-    with tqdm(total=5, bar_format="{desc:<34} {bar:24} {n_fmt}/{total_fmt}", leave=False) as bar:
+    with tqdm(total=6, bar_format="{desc:<34} {bar:24} {n_fmt}/{total_fmt}", leave=False) as bar:
 
         def step(what: str) -> None:
             bar.set_description_str(what)
@@ -144,19 +153,46 @@ def _study(
         step("allocating (first run compiles)")
         result = compare_allocators(inputs.desirability, limits)
         bar.update()
+        step("accounting (first run compiles)")
+        money, why = _money(prices, volatility_index, implied, limits)
+        bar.update()
         step("writing")
         with result_folder(output, overwrite=overwrite) as folder:
             result.plot().savefig(folder / "comparison.png", dpi=150)
             bar.update()
             result.summary().to_csv(folder / "summary.csv", index_label="figure")
             result.steps().to_csv(folder / "steps.csv")
+            if money is not None:
+                money.plot().savefig(folder / "money.png", dpi=150)
+                money.table().to_csv(folder / "money.csv", index_label="figure")
+                money.tests().to_csv(folder / "sharpe-tests.csv", index_label="pair")
+                money.steps().to_csv(folder / "money-steps.csv")
             inputs.desirability.assign(regime=inputs.regimes).to_parquet(folder / "desirability.parquet")
             for label, allocation in result.allocations.items():
                 frame = allocation.to_frame()
                 frame.to_csv(folder / f"weights-{label}.csv")
                 frame.to_parquet(folder / f"weights-{label}.parquet")
         bar.update()
-    return result, inputs.notes
+    return result, money, [*inputs.notes, *why]
+
+
+def _money(
+    prices: Path | None, volatility_index: Path | None, implied: Implied | None, limits: Limits
+) -> tuple[MoneyComparison | None, list[str]]:
+    """Give the comparison with money, or why there is none: too few dates, or an index with holes."""
+    from allocopt.backtests.rotation.engine import RotationEngine
+    from allocopt.backtests.rotation.money import compare_money
+    from allocopt.rotation_data import rotation_data
+
+    indices = None if volatility_index is None else {"vix": volatility_index}
+    try:
+        files = rotation_data(prices, indices, proxy=implied is Implied.PROXY)
+        engine = RotationEngine(
+            max_profile_weight=limits.cap, min_profile_weight=limits.floor, budget=limits.budget
+        )  # fmt: skip
+        return compare_money(engine, files.data), files.notes[1:]
+    except AllocoptError as error:
+        return None, [f"Money: not accounted for, because {error}"]
 
 
 def _report(result: Comparison, notes: list[str]) -> None:

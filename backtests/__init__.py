@@ -11,6 +11,9 @@ if __name__ != "allocopt.backtests":
 
 from allocopt.backtests.accounting import Execution, Financing, Ledger, LedgerGrid, account, account_grid
 from allocopt.backtests.metrics import Performance, performance
+from allocopt.backtests.rotation.engine import RotationData, RotationEngine
+from allocopt.backtests.rotation.money import MoneyComparison, compare_money
+from allocopt.backtests.rotation.result import RotationResult
 from allocopt.backtests.schedules import Calendar, EveryRow, EveryRows, MinimumGap, Schedule, schedule_from
 from allocopt.backtests.studies import check_causality, cost_sweep, phase_sweep
 from allocopt.backtests.trades import TradeStatistics, trade_statistics
@@ -25,13 +28,18 @@ __all__ = [
     "Ledger",
     "LedgerGrid",
     "MinimumGap",
+    "MoneyComparison",
     "Performance",
+    "RotationData",
+    "RotationEngine",
+    "RotationResult",
     "Schedule",
     "TradeStatistics",
     "TrendBasket",
     "account",
     "account_grid",
     "check_causality",
+    "compare_money",
     "cost_sweep",
     "performance",
     "phase_sweep",

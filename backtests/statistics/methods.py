@@ -165,7 +165,7 @@ class StudentisedBootstrap:
     ----------
     block : int, "politis-white" or CalibratedBlock, default "politis-white"
         Block length in rows. "politis-white": the length that suits the variance of the difference, estimated from
-        its influence values (`arch.bootstrap.optimal_block_length`, "circular"), at least 1 row; fast.
+        its influence values (``arch.bootstrap.optimal_block_length``, "circular"), at least 1 row; fast.
         `CalibratedBlock`: the paper's choice, by simulation; slow. There have to be at least 10 blocks.
     replications : int, default 4999
         M, the number of bootstrap samples. The smallest possible p-value is 1 / (M + 1).
