@@ -11,7 +11,7 @@ import typer
 import allocopt
 from allocopt._terminal import sentences
 from allocopt.audit_command import audit
-from allocopt.errors import AllocoptError, SpecificationError
+from allocopt.errors import DataFileError, InputError, SpecificationError
 from allocopt.limits import Limits
 from allocopt.rotation_command import money_lines, rotation
 from allocopt.trend_basket_command import trend_basket
@@ -191,7 +191,7 @@ def _money(
             max_profile_weight=limits.cap, min_profile_weight=limits.floor, budget=limits.budget
         )  # fmt: skip
         return compare_money(engine, files.data), files.notes[1:]
-    except AllocoptError as error:
+    except (DataFileError, SpecificationError, InputError) as error:  # too few dates, no index, one with holes
         return None, [f"Money: not accounted for, because {error}"]
 
 

@@ -30,8 +30,8 @@ def rotation(
     indices: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with files of volatility indices, named vix*, vix9d*, vix3m*, vix6m*, vvix*. With VVIX and "
-            "VIX3M or VIX6M options are marked on a surface with term structure and smile, else on the VIX alone.",
+            help="Folder with files of volatility indices, named vix, vix9d, vix3m, vix6m, vvix (vix_daily.csv). "
+            "Options are marked on a surface from those that a date has; the output says how many dates have which.",
             show_default=False,
         ),
     ] = None,

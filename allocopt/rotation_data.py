@@ -102,13 +102,13 @@ def rotation_data(
     notes.append(
         "Scores: " + ", ".join(f"{count:,} dates from {source}" for source, count in implied.source_counts().items())
     )
-    if "vvix" in traded and {"vix3m", "vix6m"} & set(traded):
+    if traded:
         index_surface = IndexSurface(
             vix,
             vix9d=traded.get("vix9d"),
             vix3m=traded.get("vix3m"),
             vix6m=traded.get("vix6m"),
-            vvix=traded["vvix"],
+            vvix=traded.get("vvix"),
             where_missing="degrade",
         )
     else:

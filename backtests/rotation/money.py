@@ -74,7 +74,7 @@ class MoneyComparison:
             "turnover a year": metrics["turnover a year"],
             "rotations a year": metrics["rotations a year"],
             "cost of rotating": metrics["rotation cost"],
-            "mean cash": float(result.allocation.cash.mean()),
+            "mean cash": float(result.exposure_over_time["cash"].iloc[1:].mean()),
             "dates over the cap": weights["dates over the cap"],
             "dates under the floor": weights["dates under the floor"],
         }
