@@ -63,7 +63,7 @@ def rotation(
     with sentences():
         if indices is not None and prices is None:
             raise SpecificationError("--indices goes with --prices", remedy="give both, or neither")
-        with steps(5) as tell:
+        with steps(7) as tell:
             say = tell or (lambda _: None)
             say("reading")
             from allocopt.backtests.profiles import INDEX_COSTS, ExecutionCosts
@@ -79,8 +79,7 @@ def rotation(
                 max_profile_weight=cap, min_profile_weight=floor, capital=capital,
                 profile_costs=ExecutionCosts() if etf else INDEX_COSTS,
             )  # fmt: skip
-            say("running profiles and allocators")
-            money = compare_money(engine, files.data, ALLOCATORS, start_date=start, end_date=end)
+            money = compare_money(engine, files.data, ALLOCATORS, start_date=start, end_date=end, progress=say)
             say("testing")
             lines = [*files.notes, *money_lines(money)]
             say("stress")
@@ -141,6 +140,12 @@ def write_rotation(money: MoneyComparison, stress: pd.DataFrame | None, output: 
         pd.DataFrame({name: found.summary() for name, found in money.signals.profiles.items()}).to_csv(
             folder / "profiles.csv", index_label="figure"
         )
+        trades = {name: found.trades for name, found in money.signals.profiles.items()}
+        pd.concat(trades, names=["profile", "trade"]).to_csv(folder / "profile-trades.csv")
+        daily = {name: found.attribution.assign(pnl=found.daily_pnl) for name, found in money.signals.profiles.items()}
+        wide = pd.concat(daily, axis=1)
+        wide.columns = pd.Index([" ".join(map(str, column)) for column in wide.columns])
+        wide.to_csv(folder / "profile-pnl.csv", index_label="date")
         if stress is not None:
             stress.to_csv(folder / "stress.csv")
         for label, result in money.results.items():
@@ -148,6 +153,7 @@ def write_rotation(money: MoneyComparison, stress: pd.DataFrame | None, output: 
             ledger.columns = pd.Index([" ".join(map(str, column)) for column in ledger.columns])
             ledger.to_csv(folder / f"ledger-{label}.csv", index_label="date")
             result.allocations.to_csv(folder / f"weights-{label}.csv", index_label="date")
+            result.performance_by_regime.to_csv(folder / f"by-regime-{label}.csv")
             result.attribution.by_sleeve_and_regime.to_csv(folder / f"attribution-{label}.csv", index_label="profile")  # type: ignore[union-attr]
 
 

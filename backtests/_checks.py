@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -117,3 +117,25 @@ def require_periods(periods_per_year: float) -> float:
             remedy="give the bars of one year: 252 for exchange days, 8760 for hours round the clock",
         )
     return float(periods_per_year)
+
+
+def decimal_rates(
+    rate: float | pd.Series[float], read: Callable[[pd.Series[float]], NDArray[np.float64]], what: str
+) -> NDArray[np.float64] | float:
+    """Read an annual rate, or one a row with ``read``; a `SpecificationError` for one that must be in percent."""
+    if isinstance(rate, pd.Series):
+        rates: NDArray[np.float64] | float = read(rate)
+        worst = float(np.abs(rates).max())
+    else:
+        number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
+        if not number or not math.isfinite(rate):
+            raise SpecificationError(
+                f"{what} is not a number", value=plain(rate), remedy="give a decimal per year, or a Series"
+            )
+        rates = float(rate)
+        worst = abs(rates)
+    if worst >= 1.0:
+        raise SpecificationError(
+            f"{what} is not a decimal per year", value=worst, remedy="write 0.05 for five percent a year"
+        )
+    return rates

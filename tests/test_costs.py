@@ -25,7 +25,7 @@ from allocopt import (
     SpreadCost,
     SquareRootImpact,
 )
-from allocopt.costs import at_market, cost_labels, kernel_costs
+from allocopt.charging import at_market, cost_labels, kernel_costs
 from allocopt.solvers.base import FloatArray
 
 SLEEVES = pd.Index(["a", "b", "c"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -15,26 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import allocopt
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NEED_DATA = ("programs.py",)  # prices to be named; it has tests of its own
-PUBLIC = (
-    "allocopt",
-    "allocopt.solvers",
-    "allocopt.solvers.terms",
-    "allocopt.backtests",
-    "allocopt.backtests.accounting",
-    "allocopt.backtests.metrics",
-    "allocopt.backtests.options",
-    "allocopt.backtests.overlays",
-    "allocopt.backtests.portfolio",
-    "allocopt.backtests.profiles",
-    "allocopt.backtests.rotation",
-    "allocopt.backtests.statistics",
-    "allocopt.backtests.studies",
-    "allocopt.backtests.trend_basket",
-)
+PUBLIC = ("allocopt", *(m.name for m in pkgutil.walk_packages(allocopt.__path__, "allocopt.") if m.ispkg))
 
 
 def _named(path: Path) -> str:

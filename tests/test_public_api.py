@@ -18,22 +18,7 @@ import pytest
 import allocopt
 from allocopt import errors
 
-PUBLIC = (
-    "allocopt",
-    "allocopt.solvers",
-    "allocopt.solvers.terms",
-    "allocopt.backtests",
-    "allocopt.backtests.accounting",
-    "allocopt.backtests.metrics",
-    "allocopt.backtests.options",
-    "allocopt.backtests.overlays",
-    "allocopt.backtests.portfolio",
-    "allocopt.backtests.profiles",
-    "allocopt.backtests.rotation",
-    "allocopt.backtests.statistics",
-    "allocopt.backtests.studies",
-    "allocopt.backtests.trend_basket",
-)
+PUBLIC = ("allocopt", *(m.name for m in pkgutil.walk_packages(allocopt.__path__, "allocopt.") if m.ispkg))
 NAMES = [(module, name) for module in PUBLIC for name in importlib.import_module(module).__all__]
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("numba", "cvxpy", "matplotlib", "scipy.optimize", "arch", "statsmodels")

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from allocopt.backtests.accounting._raw import FloatArray, Inputs, Raw
-from allocopt.costs import Cost, at_market
+from allocopt.charging import at_market
+from allocopt.costs import Cost
 
 BANKRUPT, NO_PRICE, BAD_PRICE, NO_FINANCING, DONE = "bankrupt", "no price", "bad price", "no financing", "done"
 

@@ -13,7 +13,8 @@ from allocopt.backtests.accounting._python import run_rows
 from allocopt.backtests.accounting._raw import COST, ENDED, GAPS, IDENTITIES, MODES, TOLERANCE, FloatArray, Inputs, Raw
 from allocopt.backtests.accounting.ledger import Ledger
 from allocopt.backtests.accounting.specification import Execution
-from allocopt.costs import KernelCosts, MarketCost, cost_labels, kernel_costs
+from allocopt.charging import KernelCosts, cost_labels, kernel_costs
+from allocopt.costs import MarketCost
 from allocopt.errors import InputError, LedgerError, SpecificationError
 
 

@@ -13,13 +13,13 @@ from allocopt.errors import InputError, ShapeError, SpecificationError
 Labelled = TypeVar("Labelled", pd.DataFrame, "pd.Series[Any]")
 
 
-def require_lag(lag: object) -> int:
+def require_lag(lag: object, name: str = "lag") -> int:
     """Return the lag if it is a whole number of rows of at least 1; a `SpecificationError` otherwise."""
     if isinstance(lag, bool) or not isinstance(lag, (int, np.integer)) or lag < 1:
         raise SpecificationError(
-            "lag is not a whole number of rows of at least 1",
+            f"{name} is not a whole number of rows of at least 1",
             value=plain(lag),
-            remedy="use lag=1 for a fill at the close of the deciding row, more for later fills",
+            remedy=f"use {name}=1 for a fill at the close of the deciding row, more for later fills",
         )
     return int(lag)
 

@@ -18,7 +18,7 @@ from allocopt.backtests.accounting._python import run_rows
 from allocopt.backtests.accounting._raw import ENDED, GAPS, MODES, FloatArray, Inputs
 from allocopt.backtests.accounting.engine import check_end, check_residuals, require_execution, require_shares
 from allocopt.backtests.accounting.specification import Execution
-from allocopt.costs import KernelCosts, kernel_costs
+from allocopt.charging import KernelCosts, kernel_costs
 from allocopt.errors import AllocoptError, SpecificationError
 from allocopt.solvers.base import check_n_jobs, thread_count
 

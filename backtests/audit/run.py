@@ -36,7 +36,7 @@ def audit_run(folder: Path, *, n_jobs: int = 1, progress: Callable[[str], None] 
     Parameters
     ----------
     folder : Path
-        As `allocopt.backtests.trend_basket.report.write_report` wrote it.
+        As ``write_report`` of the trend basket wrote it.
     n_jobs : int, default 1
         Processes over which the phases are spread, as for joblib; -1 for one a core.
     progress : callable, optional

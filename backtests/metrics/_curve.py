@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers
-from allocopt.errors import InputError, LabelError, ShapeError, SpecificationError
+from allocopt.backtests._checks import day, decimal_rates, plain, require_dates, require_kind, require_numbers
+from allocopt.errors import InputError, LabelError, ShapeError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -64,21 +64,7 @@ def read_curve(equity: pd.Series[float]) -> Curve:
 
 def read_rates(cash_rate: float | pd.Series[float], curve: Curve, periods_per_year: float) -> FloatArray | float:
     """Return on cash of each bar: the annual rate over the number of bars in a year."""
-    if isinstance(cash_rate, pd.Series):
-        rates: FloatArray | float = _numbers_by_row(cash_rate, curve, "cash_rate")
-        worst = float(np.abs(rates).max())
-    else:
-        number = isinstance(cash_rate, (int, float, np.integer, np.floating)) and not isinstance(cash_rate, bool)
-        if not number or not math.isfinite(cash_rate):
-            raise SpecificationError(
-                "cash_rate is not a number", value=plain(cash_rate), remedy="give a decimal per year, or a Series"
-            )
-        rates = float(cash_rate)
-        worst = abs(rates)
-    if worst >= 1.0:
-        raise SpecificationError(
-            "cash_rate is not a decimal per year", value=worst, remedy="write 0.05 for five percent a year"
-        )
+    rates = decimal_rates(cash_rate, lambda series: _numbers_by_row(series, curve, "cash_rate"), "cash_rate")
     return rates / periods_per_year
 
 

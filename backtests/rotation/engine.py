@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.allocation import Allocation, AnySolver, SolverName, allocate
+from allocopt.allocation import Allocation, AnySolver, SolverName, allocate, find_solver
 from allocopt.backtests._checks import day, plain, require_kind, require_same_clock
 from allocopt.backtests.accounting import Execution, Financing, Ledger, account
+from allocopt.backtests.accounting.execution import require_lag
 from allocopt.backtests.options import VolatilitySurface
 from allocopt.backtests.overlays import (
     Exposure,
@@ -45,6 +48,9 @@ ROTATION_COST = ProportionalCost(0.0005)
 
 Date = str | pd.Timestamp
 
+#: Told in a few words what is done next.
+Progress = Callable[[str], object]
+
 
 @dataclass(frozen=True, eq=False)
 class RotationData:
@@ -72,6 +78,17 @@ class RotationData:
     dividend: float | pd.Series[float] = 0.0
 
 
+@dataclass(frozen=True)
+class SignalSettings:
+    """Settings of an engine that its signals depend on: signals are for engines with the same ones only."""
+
+    profiles: tuple[tuple[str, ProfileSpecification], ...]
+    profile_costs: ExecutionCosts
+    fill_lag: int
+    hedge_lag: int
+    compatibility: str
+
+
 @dataclass(frozen=True, eq=False)
 class RotationSignals:
     """What is known at the close of each studied row, and the profiles' own backtests.
@@ -85,6 +102,8 @@ class RotationSignals:
     profiles : dict of str to ProfileResult
     returns : DataFrame
         Return of each profile over each row, on the capital that funds one unit.
+    settings : SignalSettings
+        Settings of the engine that these depend on.
     """
 
     features: pd.DataFrame
@@ -93,6 +112,7 @@ class RotationSignals:
     desirability: pd.DataFrame
     profiles: dict[str, ProfileResult]
     returns: pd.DataFrame
+    settings: SignalSettings
 
     @property
     def dates(self) -> pd.DatetimeIndex:
@@ -176,6 +196,20 @@ class RotationEngine:
     def __post_init__(self) -> None:
         Limits(cap=self.max_profile_weight, floor=self.min_profile_weight, budget=self.budget)
         Execution(lag=self.lag, costs=self.rotation_costs)
+        find_solver(self.solver)
+        for name in ("fill_lag", "hedge_lag"):
+            require_lag(getattr(self, name), name)
+        if not isinstance(self.profiles, Mapping) or not self.profiles:
+            raise SpecificationError(
+                "there are no profiles", value=plain(self.profiles), remedy="give published_profiles(), for instance"
+            )
+        object.__setattr__(self, "profiles", MappingProxyType(dict(self.profiles)))
+        if not 0.0 < self.capital < math.inf:
+            raise SpecificationError("capital is no positive amount", value=plain(self.capital), remedy="give money")
+        if not 0.0 <= self.vix_scale_factor <= 1.0:
+            raise SpecificationError(
+                "vix_scale_factor is not a part of 1", value=plain(self.vix_scale_factor), remedy="give 0.5 for half"
+            )
         if self.vix_scale_threshold is not None:
             RealizedVolHalving(self.vix_scale_threshold, self.vix_scale_factor)
 
@@ -185,7 +219,12 @@ class RotationEngine:
         return Limits(cap=self.max_profile_weight, floor=self.min_profile_weight, budget=self.budget)
 
     def signals(
-        self, data: RotationData, *, start_date: Date | None = None, end_date: Date | None = None
+        self,
+        data: RotationData,
+        *,
+        start_date: Date | None = None,
+        end_date: Date | None = None,
+        progress: Progress | None = None,
     ) -> RotationSignals:
         """Compute everything that does not depend on the allocator: scores, regimes, and the profiles' backtests.
 
@@ -194,6 +233,8 @@ class RotationEngine:
         data : RotationData
         start_date, end_date : str or Timestamp, optional
             First and last row that is studied. Default: all rows on which scores and regimes are defined.
+        progress : callable, optional
+            Told in a few words what is done next; ``print`` will do.
 
         Raises
         ------
@@ -201,6 +242,8 @@ class RotationEngine:
             If no row is left, or scores are not defined on a row from ``start_date`` on.
         """
         require_kind(data, RotationData, "the data of the engine")
+        tell = progress or _silent
+        tell("features, regimes and scores")
         market = _until(data.market, end_date)  # what comes later is not read, so it need not be complete
         features = compute_features(market)
         regimes = classify_regimes(features)
@@ -211,6 +254,7 @@ class RotationEngine:
         dates = market.index[rows]
         studied = OHLCV(market.frame.loc[dates])
         scores, kept = scores.loc[dates], regimes.loc[dates].astype("int64")
+        tell(f"{len(self.profiles)} profiles on {len(dates):,} rows")
         made = run_profiles(
             self.profiles,
             studied,
@@ -225,7 +269,18 @@ class RotationEngine:
         )
         returns = pd.DataFrame({name: result.returns for name, result in made.items()})
         wanted = desirability(scores, kept, self.compatibility)
-        return RotationSignals(features.loc[dates], scores, kept, wanted, made, returns)
+        return RotationSignals(features.loc[dates], scores, kept, wanted, made, returns, self.settings)
+
+    @property
+    def settings(self) -> SignalSettings:
+        """What the signals depend on."""
+        return SignalSettings(
+            tuple(self.profiles.items()),
+            self.profile_costs,
+            self.fill_lag,
+            self.hedge_lag,
+            self.compatibility.matrix.to_json(double_precision=15),
+        )
 
     def run(
         self,
@@ -234,6 +289,7 @@ class RotationEngine:
         start_date: Date | None = None,
         end_date: Date | None = None,
         signals: RotationSignals | None = None,
+        progress: Progress | None = None,
     ) -> RotationResult:
         """Run the engine.
 
@@ -245,6 +301,8 @@ class RotationEngine:
         signals : RotationSignals, optional
             Of an earlier call with the same profiles and data: what the allocator does not change is then not computed
             again.
+        progress : callable, optional
+            Told in a few words what is done next; ``print`` will do.
 
         Returns
         -------
@@ -255,7 +313,8 @@ class RotationEngine:
         InputError, LabelError, ShapeError, SpecificationError
             For data that do not belong together, are missing, or do not reach.
         """
-        found = signals_for(self, data, start_date, end_date, signals)
+        found = signals_for(self, data, start_date, end_date, signals, progress)
+        (progress or _silent)("allocating and accounting")
         allocation = allocate(found.desirability, self.limits, solver=self.solver)
         return self.account(data, found, allocation)
 
@@ -306,9 +365,8 @@ class RotationEngine:
         return total.rename("exposure"), tuple(policies)
 
 
-def with_solver(engine: RotationEngine, solver: SolverName | AnySolver) -> RotationEngine:
-    """Give the same engine with another allocator."""
-    return replace(engine, solver=solver)
+def _silent(what: str) -> None:
+    """Tell nobody."""
 
 
 def signals_for(
@@ -317,17 +375,24 @@ def signals_for(
     start: Date | None,
     end: Date | None,
     signals: RotationSignals | None,
+    progress: Progress | None = None,
 ) -> RotationSignals:
     """Signals that were given, or those of a window; both at once would leave the window unread."""
     if signals is None:
-        return engine.signals(data, start_date=start, end_date=end)
+        return engine.signals(data, start_date=start, end_date=end, progress=progress)
     if start is not None or end is not None:
         raise SpecificationError(
             "signals are given together with a window",
             value=(str(start), str(end)),
             remedy="give the window to RotationEngine.signals, and leave it out here",
         )
-    return require_kind(signals, RotationSignals, "the signals")
+    found = require_kind(signals, RotationSignals, "the signals")
+    if found.settings != engine.settings:
+        raise SpecificationError(
+            "the signals were made with other profiles, costs, lags or compatibility than the engine has",
+            remedy="call signals() of this engine",
+        )
+    return found
 
 
 def _extended(implied: ImpliedVolatility, index: pd.DatetimeIndex) -> ImpliedVolatility:

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from allocopt.allocation import AnySolver, SolverName
-from allocopt.backtests.rotation.engine import Date, RotationData, RotationEngine, RotationSignals, signals_for
+from allocopt.backtests.rotation.engine import (
+    Date,
+    Progress,
+    RotationData,
+    RotationEngine,
+    RotationSignals,
+    signals_for,
+)
 from allocopt.backtests.rotation.result import PERIODS_PER_YEAR, RotationResult
 from allocopt.backtests.statistics import HAC, SharpeDifference, StudentisedBootstrap, sharpe_difference
 from allocopt.comparison import LINKS, Comparison, compare
@@ -177,6 +184,7 @@ def compare_money(
     start_date: Date | None = None,
     end_date: Date | None = None,
     signals: RotationSignals | None = None,
+    progress: Progress | None = None,
 ) -> MoneyComparison:
     """Run one engine with several allocators on the same rows, and account for the difference.
 
@@ -192,6 +200,8 @@ def compare_money(
         of their own.
     signals : RotationSignals, optional
         Of an earlier call with the same engine and data.
+    progress : callable, optional
+        Told in a few words what is done next; ``print`` will do.
 
     Returns
     -------
@@ -214,10 +224,16 @@ def compare_money(
     """
     if len(solvers) < 2:
         raise SpecificationError("nothing to compare", value=list(map(str, solvers)), remedy="name two solvers")
-    found = signals_for(engine, data, start_date, end_date, signals)
+    found = signals_for(engine, data, start_date, end_date, signals, progress)
+    if progress is not None:
+        progress(f"{len(solvers)} allocators")
     comparison = compare(found.desirability, engine.limits, solvers)
     results = {label: engine.account(data, found, allocation) for label, allocation in comparison.allocations.items()}
     names = ["heuristic", *(link[0].split(" -> ")[-1] for link in LINKS[:-1]), comparison.chosen]
-    nodes = [engine.equity(data, found, weights) for weights in comparison.chain]
+    known = {id(result.allocations): result.ledger.equity for result in results.values()}
+    nodes = [
+        known[id(weights)] if id(weights) in known else engine.equity(data, found, weights)
+        for weights in comparison.chain
+    ]
     chain = pd.concat(nodes, axis=1, keys=[f"{i}: {name}" for i, name in enumerate(names)])
     return MoneyComparison(comparison, results, chain, found)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from allocopt.allocation import Allocation
 from allocopt.backtests.accounting import Ledger, in_force
-from allocopt.backtests.metrics import Performance
+from allocopt.backtests.metrics import Performance, by_regime
 from allocopt.backtests.overlays import Exposure, VolatilityScaling
 from allocopt.backtests.portfolio import Attribution, Rotations, attribution, exposure_over_time, rotation_frequency
 from allocopt.regimes import Regime
@@ -100,6 +100,17 @@ class RotationResult:
     def performance(self) -> Performance:
         """Figures of the book, with the robust error of its Sharpe ratio, on 252 rows a year."""
         return self.ledger.performance(periods_per_year=PERIODS_PER_YEAR)
+
+    @cached_property
+    def performance_by_regime(self) -> pd.DataFrame:
+        """The figures of `performance` for the rows of each regime in force: see `allocopt.backtests.metrics`."""
+        return by_regime(
+            self.ledger.equity,
+            self.regimes_in_force,
+            periods_per_year=PERIODS_PER_YEAR,
+            active=self.ledger.invested,
+            turnover=self.ledger.turnover,
+        )
 
     @cached_property
     def rotation_metrics(self) -> pd.Series[float]:

@@ -15,7 +15,8 @@ from allocopt.backtests.accounting import Ledger
 from allocopt.backtests.metrics import sharpe_ratio
 from allocopt.backtests.rotation.engine import Date, RotationData, RotationEngine, RotationSignals
 from allocopt.backtests.rotation.result import PERIODS_PER_YEAR, RotationResult
-from allocopt.costs import Cost, scaled
+from allocopt.charging import scaled
+from allocopt.costs import Cost
 from allocopt.errors import LabelError, SpecificationError
 
 #: Multiple of all costs, and of the slippage alone: 5 takes the slippage of a small order (a tenth of the half-spread)

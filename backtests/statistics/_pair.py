@@ -11,9 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from allocopt.backtests._checks import day, plain, require_dates, require_kind, require_numbers, require_periods
+from allocopt.backtests._checks import (
+    day,
+    decimal_rates,
+    require_dates,
+    require_kind,
+    require_numbers,
+    require_periods,
+)
 from allocopt.backtests.metrics._numbers import deviation
-from allocopt.errors import InputError, LabelError, ShapeError, SpecificationError
+from allocopt.errors import InputError, LabelError, ShapeError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -109,23 +116,11 @@ def read_pair(
 
 
 def _rates(cash_rate: float | pd.Series[float], dates: pd.DatetimeIndex) -> FloatArray | float:
-    if isinstance(cash_rate, pd.Series):
-        _require_rows(cash_rate, dates, "cash_rate")
-        rates: FloatArray | float = _finite(cash_rate, dates, "cash_rate")
-        worst = float(np.abs(rates).max())
-    else:
-        number = isinstance(cash_rate, (int, float, np.integer, np.floating)) and not isinstance(cash_rate, bool)
-        if not number or not math.isfinite(cash_rate):
-            raise SpecificationError(
-                "cash_rate is not a number", value=plain(cash_rate), remedy="give a decimal per year, or a Series"
-            )
-        rates = float(cash_rate)
-        worst = abs(rates)
-    if worst >= 1.0:
-        raise SpecificationError(
-            "cash_rate is not a decimal per year", value=worst, remedy="write 0.05 for five percent a year"
-        )
-    return rates
+    def read(series: pd.Series[float]) -> FloatArray:
+        _require_rows(series, dates, "cash_rate")
+        return _finite(series, dates, "cash_rate")
+
+    return decimal_rates(cash_rate, read, "cash_rate")
 
 
 def _finite(stream: pd.Series[float], dates: pd.DatetimeIndex, what: str) -> FloatArray:

@@ -13,7 +13,7 @@ from allocopt.backtests._checks import plain
 from allocopt.backtests.accounting import Execution, account_grid
 from allocopt.backtests.metrics import annual_return, calmar_ratio, max_drawdown, total_return
 from allocopt.backtests.schedules import Schedule, schedule_from
-from allocopt.costs import scaled
+from allocopt.charging import scaled
 from allocopt.errors import InputError, SpecificationError
 
 Specification = TypeVar("Specification")

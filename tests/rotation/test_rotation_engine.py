@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,10 @@ from allocopt.backtests.options import IndexSurface
 from allocopt.backtests.overlays import VixSteps, VolatilityTarget
 from allocopt.backtests.profiles import ExecutionCosts, published_profiles, run_profile
 from allocopt.backtests.rotation import OHLCV, ImpliedVolatility, compute_features
-from allocopt.backtests.rotation.engine import RotationData, RotationEngine, RotationSignals, with_solver
+from allocopt.backtests.rotation.engine import RotationData, RotationEngine, RotationSignals
 from allocopt.backtests.rotation.result import RotationResult
 from allocopt.backtests.studies import check_causality
+from allocopt.compatibility import RegimeCompatibility
 from allocopt.costs import ProportionalCost
 from allocopt.errors import AllocoptError, InputError, LabelError, ShapeError, SpecificationError
 from allocopt.market_files import embedded_prices, embedded_volatility_index, read_prices, read_volatility_index
@@ -245,7 +247,7 @@ def test_a_policy_without_its_index_is_an_error_that_names_the_date(
 
 def test_a_missing_index_level_is_never_filled(data: RotationData, vix: pd.Series[float]) -> None:
     hole = vix.drop(pd.Timestamp("2015-08-06"))
-    window = {"start_date": START, "end_date": "2015-12-31"}
+    window: dict[str, Any] = {"start_date": START, "end_date": "2015-12-31"}
     for broken in (
         replace(data, implied=ImpliedVolatility.flat(hole)),
         replace(data, surface=IndexSurface.from_vix_only(hole)),
@@ -343,7 +345,7 @@ def test_only_the_weights_depend_on_the_allocator(
         pd.testing.assert_series_equal(other.regimes_in_force, first.regimes_in_force)
         assert not other.allocations.equals(first.allocations)
     # The same weights by another door give the same money.
-    engine = with_solver(RotationEngine(), "kl")
+    engine = replace(RotationEngine(), solver="kl")
     equity = RotationEngine(solver="heuristic").equity(data, signals, results["kl"].allocations)
     pd.testing.assert_series_equal(equity, results["kl"].ledger.equity, check_exact=True)
     assert engine.solver == "kl"
@@ -431,3 +433,57 @@ def test_spy_on_the_whole_index_family(market_data: Path, capsys: pytest.Capture
     assert abs(figures.sharpe) < 2.0 * figures.sharpe_standard_error
     assert figures.max_drawdown > 0.4
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profile_costs": ExecutionCosts()},
+        {"fill_lag": 2},
+        {"hedge_lag": 2},
+        {"profiles": {"P1": published_profiles()["P1"]}},
+        {"compatibility": RegimeCompatibility.with_event()},
+    ],
+)
+def test_signals_of_another_engine_are_refused(
+    change: dict[str, Any], data: RotationData, signals: RotationSignals
+) -> None:
+    with pytest.raises(SpecificationError, match="signals were made with other"):
+        RotationEngine(**change).run(data, signals=signals)
+    RotationEngine(solver="kl", compatibility=RegimeCompatibility()).run(data, signals=signals)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fill_lag": 0}, "fill_lag"),
+        ({"hedge_lag": 1.5}, "hedge_lag"),
+        ({"capital": -5.0}, "capital"),
+        ({"solver": "foo"}, "foo"),
+        ({"profiles": {}}, "no profiles"),
+        ({"vix_scale_threshold": None, "vix_scale_factor": -3.0}, "vix_scale_factor"),
+    ],
+)
+def test_settings_are_refused_at_once(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(SpecificationError, match=words):
+        RotationEngine(**change)
+
+
+def test_progress_is_told(data: RotationData) -> None:
+    told: list[str] = []
+    RotationEngine().run(data, start_date="2018-10-01", progress=told.append)
+    assert told == ["features, regimes and scores", "6 profiles on 63 rows", "allocating and accounting"]
+
+
+def test_profiles_of_an_engine_are_its_own() -> None:
+    mine = published_profiles()
+    engine = RotationEngine(profiles=mine)
+    mine.clear()
+    assert list(engine.profiles) == ["P1", "P2", "P3", "P4", "P5", "P6"]
+
+
+def test_figures_by_regime_make_up_the_whole(data: RotationData, signals: RotationSignals) -> None:
+    result = RotationEngine().run(data, signals=signals)
+    table = result.performance_by_regime
+    assert set(table.index) == set(signals.regimes.unique())
+    assert table["pnl"].sum() == pytest.approx(result.ledger.equity.iloc[-1] - result.ledger.capital, rel=1e-9)

@@ -16,7 +16,8 @@ from allocopt import AllocoptError, InputError, ProportionalCost, SpecificationE
 from allocopt.backtests.accounting import Execution, account
 from allocopt.backtests.schedules import EveryRow, EveryRows, Schedule
 from allocopt.backtests.studies import Sweep, cost_sweep, curve_figures, never_binding, phase_sweep
-from allocopt.costs import PerShareCost, SpreadCost, scaled
+from allocopt.charging import scaled
+from allocopt.costs import PerShareCost, SpreadCost
 
 DAYS = pd.bdate_range("2022-01-03", periods=300)
 
