@@ -90,27 +90,37 @@ def project_rows(
 
     w = np.empty(n * WIDTH)
     states = np.empty(LANES)
-    first_places = np.arange(LANES) * float(n)
+    first_places = np.empty(LANES)
+    for lane in range(LANES):
+        first_places[lane] = lane * n
     # The last dates, where they are fewer than the lanes: copied in, solved and copied out.
     last_rows = np.zeros(LANES * n)
     last_weights = np.empty(LANES * n)
     last_invested = np.empty(LANES)
     last_outcome = np.empty(LANES, np.uint8)
     last_live = np.empty(LANES, np.int32)
-    excluded_count[:] = 0
+    # Loops and one type for every argument: an assignment to a slice compiles numba's message for a wrong shape, and
+    # a second type the callee once more, which together were a third of the time of the first run.
+    first = np.int64(0)
+    for date in range(dates):
+        excluded_count[date] = 0
     for start in range(0, dates, LANES):
         count = min(LANES, dates - start)
         if count < LANES:
-            last_rows[: count * n] = desirability[start:].reshape(-1)
+            for lane in range(count):
+                for i in range(n):
+                    last_rows[lane * n + i] = desirability[start + lane, i]
             bad = project_lanes(
-                w.ctypes.data, n, first_places.ctypes.data, states.ctypes.data, 0, last_rows.ctypes.data,
+                w.ctypes.data, n, first_places.ctypes.data, states.ctypes.data, first, last_rows.ctypes.data,
                 last_weights.ctypes.data, last_invested.ctypes.data, last_outcome.ctypes.data, last_live.ctypes.data,
                 entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
             )  # fmt: skip
-            weights[start:] = last_weights[: count * n].reshape(count, n)
-            invested[start:] = last_invested[:count]
-            outcome[start:] = last_outcome[:count]
-            live_count[start:] = last_live[:count]
+            for lane in range(count):
+                for i in range(n):
+                    weights[start + lane, i] = last_weights[lane * n + i]
+                invested[start + lane] = last_invested[lane]
+                outcome[start + lane] = last_outcome[lane]
+                live_count[start + lane] = last_live[lane]
         else:
             bad = project_lanes(
                 w.ctypes.data, n, first_places.ctypes.data, states.ctypes.data, start, desirability.ctypes.data,
@@ -133,7 +143,7 @@ def project_rows(
                 values[i] = w[VALUE + i * WIDTH + lane]
                 columns[i] = np.int64(w[PLACE + i * WIDTH + lane]) - lane * n
             invested[date], code = _project_date(
-                values, columns, live_count[date], weights[date], t, tail, units,
+                values, columns, np.int64(live_count[date]), weights[date], t, tail, units,
                 entropic, cap, floor, budget, cap_units, floor_units, budget_units, k_full, k_largest,
             )  # fmt: skip
             outcome[date] = code

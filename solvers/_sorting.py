@@ -23,7 +23,7 @@ def order_live(row, exclude_missing, values, columns, keys, spare_keys, spare_co
     """
     n = row.shape[0]
     good = True
-    live = 0
+    live = np.int64(0)  # typed: a literal would have the sort compiled twice
     for column in range(n):
         x = row[column]
         good &= (x >= 0.0) & (x < np.inf)

@@ -29,12 +29,10 @@ HELD_TOLERANCE = 1e-12
 CASH_TOLERANCE = 1e-9
 
 _table = types.Array(types.float64, 2, "A", readonly=True)
-_stack = types.Array(types.float64, 3, "A", readonly=True)
 _row = types.Array(types.float64, 1, "A", readonly=True)
 _rows = types.Array(types.int64, 1, "C", readonly=True)
 _one = types.float64[::1]
 _two = types.float64[:, ::1]
-_three = types.float64[:, :, ::1]
 _whole = types.int64[::1]
 
 _RUN = types.UniTuple(types.int64, 4)(
@@ -182,7 +180,8 @@ def run(
                         causes[t, c] = by_cause[c]
                 cash -= traded_cash + cost
                 if len(record) > 0:
-                    record[count, :] = held
+                    for i in range(n):  # a slice would compile numba's message for a wrong shape: 3 s
+                        record[count, i] = held[i]
                     record_rows[count] = t
                 count += 1
             turnover /= value
@@ -280,60 +279,3 @@ def run(
     residuals[1] = abs(pnl.sum() - whole) / largest
     residuals[2] = abs(total_by_cause.sum() - spent) / largest
     return (DONE if value > 0.0 else BANKRUPT), rows - 1, 0, count
-
-
-_GRID = types.void(
-    _table, types.boolean, types.int64, _stack, types.Array(types.int64, 2, "C", readonly=True), types.int64,
-    types.float64, _rows, _stack, _stack, _row, _row, _table, types.float64,
-    _rows, _rows, _rows, _rows, _two, _two, _two, types.int64[:, ::1], _two,
-)  # fmt: skip
-
-
-@njit(_GRID, cache=True, nogil=True, error_model="numpy")
-def run_grid(
-    prices,
-    relative,
-    mode,
-    weights,  # (W, M, n)
-    decided,  # (W, T)
-    gaps,
-    lot,
-    kinds,
-    first,  # (C, K, n)
-    second,
-    lending,
-    borrowing,
-    funding,
-    capital,
-    which_weights,  # (B,)
-    which_costs,  # (B,)
-    lags,  # (B,)
-    places,  # (B,), rows of the outputs
-    values,  # out (cells, T), NaN after a bankruptcy
-    turnovers,  # out (cells, T)
-    costs,  # out (cells, T)
-    ends,  # out (cells, 3): how, row, column
-    residuals,  # out (cells, 3)
-):
-    """Ledgers of many cells on the same prices; each is what `run` gives for it alone."""
-    rows, n = prices.shape
-    pnl = np.zeros(n)
-    causes = np.zeros((0, len(kinds)))
-    record = np.zeros((0, n))
-    record_rows = np.zeros(0, dtype=np.int64)
-    figures = np.zeros((FIGURES, rows))
-    for b in range(len(lags)):
-        w, c, o = which_weights[b], which_costs[b], places[b]
-        how, row, column, _ = run(
-            prices, relative, mode, weights[w], decided[w], lags[b], gaps, lot, kinds, first[c], second[c],
-            lending, borrowing, funding, capital, figures, causes, pnl, record, record_rows, residuals[o],
-        )  # fmt: skip
-        ends[o, 0] = how
-        ends[o, 1] = row
-        ends[o, 2] = column
-        values[o, : row + 1] = figures[VALUE, : row + 1]
-        turnovers[o, : row + 1] = figures[TURNOVER, : row + 1]
-        costs[o, : row + 1] = figures[COST, : row + 1]
-        values[o, row + 1 :] = np.nan
-        turnovers[o, row + 1 :] = np.nan
-        costs[o, row + 1 :] = np.nan

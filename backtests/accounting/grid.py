@@ -201,7 +201,7 @@ def _run(cells: list[_Cell], market: Market, n_jobs: int) -> _Figures:
 
 def _kernel_cells(cells: list[_Cell], places: npt.NDArray[np.int64], found: _Figures) -> None:
     """Cells of one group in one call, each to its place in what is found."""
-    from allocopt.backtests.accounting import _kernels as kernels
+    from allocopt.backtests.accounting._grid_kernel import run_grid
 
     shared, costs = cells[0].inputs, cells[0].costs
     assert costs is not None
@@ -214,7 +214,7 @@ def _kernel_cells(cells: list[_Cell], places: npt.NDArray[np.int64], found: _Fig
     for w, b in enumerate(first_of):
         weights[w, : len(cells[b].inputs.weights)] = cells[b].inputs.weights
         decided[w] = cells[b].inputs.decided
-    kernels.run_grid(
+    run_grid(
         shared.prices,
         shared.relative,
         MODES[shared.mode],
