@@ -13,7 +13,9 @@ from allocopt.errors import SpecificationError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from allocopt.backtests.profiles import ExecutionCosts, ProfileResult
     from allocopt.backtests.rotation.money import MoneyComparison
+    from allocopt.backtests.rotation.stress import StressTable
 
 #: Allocators that are run beside each other; the first is the baseline.
 ALLOCATORS: tuple[Literal["heuristic", "euclidean", "kl"], ...] = ("heuristic", "euclidean", "kl")
@@ -31,7 +33,8 @@ def rotation(
         Path | None,
         typer.Option(
             help="Folder with files of volatility indices, named vix, vix9d, vix3m, vix6m, vvix (vix_daily.csv). "
-            "Options are marked on a surface from those that a date has; the output says how many dates have which.",
+            "Options are marked on a surface from those that a date has; the output says how many dates have which, "
+            "and which files were not used.",
             show_default=False,
         ),
     ] = None,
@@ -48,6 +51,13 @@ def rotation(
     ] = False,
     rate: Annotated[float, typer.Option(help="Interest rate of the option prices, decimal per year.")] = 0.0,
     dividend: Annotated[float, typer.Option(help="Dividend yield of the option prices, decimal per year.")] = 0.0,
+    orders: Annotated[
+        float,
+        typer.Option(help="Weight at which the profiles' orders are sized, for the tier of their slippage, decimal."),
+    ] = 0.40,
+    partial: Annotated[
+        bool, typer.Option("--partial-fills", help="Fill large orders in parts, over several closes.")
+    ] = False,
     stress_too: Annotated[bool, typer.Option("--stress/--no-stress", help="Run the stress scenarios.")] = True,
     output: Annotated[Path, typer.Option(help="Folder for figures and tables.")] = Path("allocopt-rotation"),
     overwrite: Annotated[
@@ -66,45 +76,50 @@ def rotation(
         with steps(7) as tell:
             say = tell or (lambda _: None)
             say("reading")
-            from allocopt.backtests.profiles import INDEX_COSTS, ExecutionCosts
+            from allocopt.backtests.profiles import ETF_COSTS, INDEX_COSTS, PartialFills
             from allocopt.backtests.rotation.engine import RotationEngine
             from allocopt.backtests.rotation.money import compare_money
-            from allocopt.rotation_data import indices_in, rotation_data
+            from allocopt.rotation_data import indices_in, rotation_data, unused_in
 
             files = rotation_data(
-                prices, None if indices is None else indices_in(indices), proxy=proxy, start=start, rate=rate,
-                dividend=dividend,
+                prices, None if indices is None else indices_in(indices), proxy=proxy, start=start, end=end,
+                rate=rate, dividend=dividend,
             )  # fmt: skip
             engine = RotationEngine(
                 max_profile_weight=cap, min_profile_weight=floor, capital=capital,
-                profile_costs=ExecutionCosts() if etf else INDEX_COSTS,
+                profile_costs=ETF_COSTS if etf else INDEX_COSTS, order_weight=orders,
+                partial_fills=PartialFills() if partial else None,
             )  # fmt: skip
             money = compare_money(engine, files.data, ALLOCATORS, start_date=start, end_date=end, progress=say)
             say("testing")
-            lines = [*files.notes, *money_lines(money)]
+            unused = [] if indices is None else unused_in(indices)
+            left = [f"Not used of {indices}: {', '.join(unused)}"] if unused else []
+            lines = [*files.notes, *left, *files.sources(money.signals.dates), *money_lines(money)]
             say("stress")
             table = None
             if stress_too:
                 from allocopt.backtests.rotation.stress import stress
 
-                table = stress(engine, files.data, start_date=start, end_date=end).table()
+                table = stress(engine, files.data, start_date=start, end_date=end)
             say("writing")
             write_rotation(money, table, output, overwrite)
         typer.echo("\n".join(lines))
         if table is not None:
-            typer.echo(f"\nStress:\n{plain_table(table)}")
+            lines = ["", "Stress (P&L and the cost of rotating in money):", *table.lines()]
+            typer.echo("\n".join(lines))
         typer.echo(f"\nFigures and tables are in {output}")
 
 
 def money_lines(money: MoneyComparison) -> list[str]:
     """Write what is printed of a comparison with money."""
-    dates = money.signals.dates
+    dates, lost = money.signals.dates, money.bankruptcies()
     regimes = next(iter(money.results.values())).regime_distribution
     return [
         f"Studied: {len(dates):,} dates, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}; "
         + ", ".join(f"{name} {count}" for name, count in regimes.items()),
         "",
         plain_table(money.table()),
+        *(f"Bankrupt: {label} on {date:%Y-%m-%d}; its ratios are not given" for label, date in lost.items()),
         "",
         "Sharpe ratio against the heuristic's, paired (Ledoit and Wolf 2008):",
         plain_table(money.tests()),
@@ -112,15 +127,51 @@ def money_lines(money: MoneyComparison) -> list[str]:
         f"What the difference of P&L heuristic -> {money.comparison.chosen} is made of (money):",
         *(f"  {name!s:<18} {value:>14,.0f}" for name, value in money.causes().items()),
         "",
-        "P&L of each profile's own backtest, one unit, after costs:",
-        *(
-            f"  {name:<4} {found.daily_pnl.sum():>12,.0f}  {len(found.trades):>4} trades"
-            for name, found in money.signals.profiles.items()
-        ),
+        "Each profile's own backtest: P&L of one unit after costs, trades, units that an order is for, its slippage:",
+        *(_profile_line(name, found) for name, found in money.signals.profiles.items()),
+        f"Options and hedges cost what {_costs_line(next(iter(money.signals.profiles.values())).execution)}.",
     ]
 
 
-def write_rotation(money: MoneyComparison, stress: pd.DataFrame | None, output: Path, overwrite: bool) -> None:
+def _profile_line(name: str, found: ProfileResult) -> str:
+    head = f"  {name:<4} {found.daily_pnl.sum():>12,.0f}  {len(found.trades):>4} trades"
+    if found.trades.empty:
+        return head
+    units = found.trades["units"]
+    most = max(abs(leg.quantity) for leg in found.specification.legs)
+    shares = [found.execution.slippage_of(most, float(size)) for size in (units.min(), units.max())]
+    slippage = "" if found.execution.slippage_factor == 1.0 else f" x {found.execution.slippage_factor:g}"
+    return (
+        f"{head}  {units.min():>5,.0f} to {units.max():>5,.0f} units, {shares[0]:.0%} to {shares[1]:.0%}{slippage} of "
+        "the half-spread"
+    )
+
+
+def _costs_line(execution: ExecutionCosts) -> str:
+    place = "an ETF's do" if execution.reference_spot is None else "an index's do (spreads in proportion to its price)"
+    behind = "" if execution.order_capital is None else f"; an order has {execution.order_capital:,.0f} behind it"
+    return place + behind
+
+
+def write_money(money: MoneyComparison, folder: Path) -> None:
+    """Write the comparison's figure and tables into a folder: what ``compare`` and ``rotation`` both leave."""
+    import pandas as pd
+
+    money.plot().savefig(folder / "money.png", dpi=150)
+    table, lost = money.table(), money.bankruptcies()
+    if lost:
+        table = table.astype(object)
+        table.loc["bankrupt on"] = [f"{lost[label]:%Y-%m-%d}" if label in lost else "" for label in table.columns]
+    table.to_csv(folder / "money.csv", index_label="figure")
+    whole = {label: found.performance.table() for label, found in money.results.items() if found.bankrupt is None}
+    if whole:
+        pd.DataFrame(whole).to_csv(folder / "performance.csv", index_label="figure")
+    money.tests().to_csv(folder / "sharpe-tests.csv", index_label="pair")
+    money.steps().to_csv(folder / "money-steps.csv")
+    money.by_profile_and_regime().to_csv(folder / "difference-by-profile-and-regime.csv", index_label="profile")
+
+
+def write_rotation(money: MoneyComparison, stress: StressTable | None, output: Path, overwrite: bool) -> None:
     """Figures and tables of a comparison with money, all or none of them."""
     import pandas as pd
 
@@ -131,11 +182,7 @@ def write_rotation(money: MoneyComparison, stress: pd.DataFrame | None, output: 
     with result_folder(output, overwrite=overwrite) as folder:
         for stem, draw in FIGURES.items():
             draw(chosen).savefig(folder / f"{stem}.png", dpi=150)
-        money.plot().savefig(folder / "money.png", dpi=150)
-        money.table().to_csv(folder / "money.csv", index_label="figure")
-        money.tests().to_csv(folder / "sharpe-tests.csv", index_label="pair")
-        money.steps().to_csv(folder / "money-steps.csv")
-        money.by_profile_and_regime().to_csv(folder / "difference-by-profile-and-regime.csv", index_label="profile")
+        write_money(money, folder)
         money.chain_equity.to_csv(folder / "chain-equity.csv", index_label="date")
         pd.DataFrame({name: found.summary() for name, found in money.signals.profiles.items()}).to_csv(
             folder / "profiles.csv", index_label="figure"
@@ -143,18 +190,28 @@ def write_rotation(money: MoneyComparison, stress: pd.DataFrame | None, output: 
         trades = {name: found.trades for name, found in money.signals.profiles.items()}
         pd.concat(trades, names=["profile", "trade"]).to_csv(folder / "profile-trades.csv")
         daily = {name: found.attribution.assign(pnl=found.daily_pnl) for name, found in money.signals.profiles.items()}
-        wide = pd.concat(daily, axis=1)
-        wide.columns = pd.Index([" ".join(map(str, column)) for column in wide.columns])
-        wide.to_csv(folder / "profile-pnl.csv", index_label="date")
+        _flat(pd.concat(daily, axis=1)).to_csv(folder / "profile-pnl.csv", index_label="date")
         if stress is not None:
-            stress.to_csv(folder / "stress.csv")
+            stress.table().to_csv(folder / "stress.csv")
+            stress.best().to_csv(folder / "stress-best-days.csv", index=False)
         for label, result in money.results.items():
-            ledger = result.ledger.to_frame()
-            ledger.columns = pd.Index([" ".join(map(str, column)) for column in ledger.columns])
+            # The ledger has no column of its own for what a profile pays to hold more or less: it is in the funding.
+            ledger = _flat(result.ledger.to_frame()).drop(columns=["ledger cost", "ledger funding"])
+            ledger.insert(5, "ledger cost of rotating", result.rotation_cost)
             ledger.to_csv(folder / f"ledger-{label}.csv", index_label="date")
+            result.rotation_cost_by_profile.to_csv(folder / f"rotation-cost-{label}.csv", index_label="date")
             result.allocations.to_csv(folder / f"weights-{label}.csv", index_label="date")
-            result.performance_by_regime.to_csv(folder / f"by-regime-{label}.csv")
+            if result.bankrupt is None:
+                result.performance_by_regime.to_csv(folder / f"by-regime-{label}.csv")
             result.attribution.by_sleeve_and_regime.to_csv(folder / f"attribution-{label}.csv", index_label="profile")  # type: ignore[union-attr]
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of two levels as one."""
+    import pandas as pd
+
+    table.columns = pd.Index([" ".join(map(str, column)) for column in table.columns])
+    return table
 
 
 def plain_table(table: pd.DataFrame) -> str:
@@ -173,6 +230,8 @@ def plain_table(table: pd.DataFrame) -> str:
 def _number(value: object) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
+    if value != value:
+        return "-"
     if abs(value) >= 1000.0 or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.4g}"

@@ -5,7 +5,8 @@ A structure is data: `ProfileSpecification`, of which `published_profiles` gives
 """
 
 from allocopt.backtests.profiles.capital import unit_capital
-from allocopt.backtests.profiles.costs import INDEX_COSTS, NO_COSTS, ContractCosts, ExecutionCosts
+from allocopt.backtests.profiles.costs import ETF_COSTS, INDEX_COSTS, NO_COSTS, ContractCosts, ExecutionCosts
+from allocopt.backtests.profiles.fills import PartialFills
 from allocopt.backtests.profiles.published import P3_AS_BUILT, PROFILE_SPECIFICATIONS, published_profiles
 from allocopt.backtests.profiles.result import ProfileResult
 from allocopt.backtests.profiles.run import run_profile, run_profiles
@@ -14,6 +15,7 @@ from allocopt.backtests.profiles.strikes import AT_THE_MONEY, FractionOfSpot, Ta
 
 __all__ = [
     "AT_THE_MONEY",
+    "ETF_COSTS",
     "INDEX_COSTS",
     "NO_COSTS",
     "P3_AS_BUILT",
@@ -23,6 +25,7 @@ __all__ = [
     "FractionOfSpot",
     "GreekLimits",
     "Leg",
+    "PartialFills",
     "ProfileResult",
     "ProfileSpecification",
     "TargetDelta",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from allocopt.backtests.profiles._accounts import Accounts, rows_of
+from allocopt.backtests.profiles._accounts import Accounts
 from allocopt.backtests.profiles._inputs import IntArray
+from allocopt.backtests.profiles._records import rows_of
 from allocopt.backtests.profiles._walk import Walk
 from allocopt.backtests.profiles.specification import MULTIPLIER
 
@@ -29,6 +30,8 @@ def trade_frame(walk: Walk, accounts: Accounts, lots: pd.DataFrame) -> pd.DataFr
             "reason": [trade.reason for trade in trades],
             "rows": last - opened,
             "days": walk.rows.ordinals[last] - walk.rows.ordinals[opened],
+            "units": np.array([trade.units for trade in trades], dtype=np.float64),
+            "filled": np.array([trade.filled for trade in trades], dtype=np.float64),
             "legs": _words(walk, lots),
             "leg_rolls": _integers([trade.leg_rolls for trade in trades]),
             "premium": np.array([trade.premium for trade in trades], dtype=np.float64),
@@ -48,19 +51,20 @@ def lot_frame(walk: Walk) -> pd.DataFrame:
     lots, tables, final = walk.lots, walk.tables, len(walk.rows) - 1
     opened = _integers([lot.opened for lot in lots])
     closed = _integers([lot.closed for lot in lots])
-    quantity = _integers([lot.quantity for lot in lots])
-    begin = [tables[lot.leg].cell(lot.opened, lot.opened) for lot in lots]
-    end = [tables[lot.leg].cell(lot.opened, lot.closed if lot.closed >= 0 else final) for lot in lots]
+    kind = np.int64 if all(isinstance(lot.quantity, int) for lot in lots) else np.float64
+    quantity = np.array([lot.quantity for lot in lots], dtype=kind)
+    begin = [tables[lot.leg].cell(lot.origin, lot.opened) for lot in lots]
+    end = [tables[lot.leg].cell(lot.origin, lot.closed if lot.closed >= 0 else final) for lot in lots]
     paid = np.array([tables[lot.leg].price[at] for lot, at in zip(lots, begin, strict=True)], dtype=np.float64)
     got = np.array([tables[lot.leg].price[at] for lot, at in zip(lots, end, strict=True)], dtype=np.float64)
-    expiry = _integers([int(tables[lot.leg].expiry[lot.opened]) for lot in lots])
+    expiry = _integers([int(tables[lot.leg].expiry[lot.origin]) for lot in lots])
     return pd.DataFrame(
         {
             "trade": _integers([lot.trade for lot in lots]),
             "leg": _integers([lot.leg for lot in lots]),
             "kind": [tables[lot.leg].leg.kind for lot in lots],
             "quantity": quantity,
-            "strike": np.array([tables[lot.leg].strike[lot.opened] for lot in lots], dtype=np.float64),
+            "strike": np.array([tables[lot.leg].strike[lot.origin] for lot in lots], dtype=np.float64),
             "expiry": pd.DatetimeIndex(expiry.astype("datetime64[D]")),
             "opened": _dates(walk, opened),
             "closed": _dates(walk, closed),
@@ -88,8 +92,9 @@ def _dates(walk: Walk, rows: IntArray) -> pd.DatetimeIndex:
 def _words(walk: Walk, lots: pd.DataFrame) -> list[str]:
     """Write out the legs that each trade was entered with."""
     days = lots["expiry"].dt.strftime("%Y-%m-%d").tolist()
-    words: list[list[str]] = [[] for _ in walk.trades]
+    words: list[dict[int, str]] = [{} for _ in walk.trades]
     for lot, strike, expiry in zip(walk.lots, lots["strike"].tolist(), days, strict=True):
-        if lot.opened == walk.trades[lot.trade].opened:
-            words[lot.trade].append(f"{lot.quantity:+d} {walk.tables[lot.leg].leg.kind} {strike:.2f} {expiry}")
-    return [", ".join(found) for found in words]
+        trade, leg = walk.trades[lot.trade], walk.tables[lot.leg].leg
+        if lot.origin == trade.opened:
+            words[lot.trade][lot.leg] = f"{leg.quantity * trade.direction:+d} {leg.kind} {strike:.2f} {expiry}"
+    return [", ".join(found.values()) for found in words]

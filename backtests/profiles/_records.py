@@ -8,13 +8,14 @@ from typing import Literal
 What = Literal["enter", "exit", "roll", "legs"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Lot:
-    """One leg, from its fill to its close, its settlement or the last row."""
+    """One leg or a part of it, from its fill to its close, its settlement or the last row."""
 
     leg: int
-    quantity: int
+    quantity: float
     trade: int
+    origin: int  # row on which the option was struck
     opened: int
     closed: int = -1
     settled: bool = False
@@ -31,6 +32,10 @@ class Trade:
     regime: int
     decided: int
     opened: int
+    units: float = 1.0  # size of its orders
+    fraction: float = 1.0  # of an order that is filled at one close
+    filled: float = 0.0  # share of the unit that was ever filled
+    held: float = 0.0  # share of the unit that is held now
     premium: float = 0.0
     banked: float = 0.0  # P&L of what is closed, all costs, and the hedge
     pnl: float = 0.0  # set at the close, or on the last row
@@ -51,3 +56,8 @@ class Order:
     regime: int
     campaign: int
     began: int
+
+
+def rows_of(trade: Trade, total: int) -> slice:
+    """Rows that a trade earns and pays on."""
+    return slice(trade.opened + 1, (trade.closed if trade.closed >= 0 else total - 1) + 1)

@@ -37,7 +37,7 @@ class LegTable:
     vega: FloatArray
     theta: FloatArray
     points: FloatArray
-    buying: FloatArray
+    buying: FloatArray  # (tiers of slippage, cells); NaN in a tier that no order has
     selling: FloatArray
 
     @property
@@ -45,9 +45,14 @@ class LegTable:
         """+1 for a call, -1 for a put."""
         return 1 if self.leg.kind == "call" else -1
 
-    def cell(self, filled: int, row: int) -> int:
-        """Place of a row in the life of the option filled at another."""
-        return int(self.start[filled]) + row - filled
+    def cell(self, origin: int, row: int) -> int:
+        """Place of a row in the life of the option struck at another."""
+        return int(self.start[origin]) + row - origin
+
+    def cost(self, side: float, tier: int) -> FloatArray:
+        """Cost of one contract in each cell, bought where `side` is above 0 and sold otherwise."""
+        found: FloatArray = (self.buying if side > 0 else self.selling)[tier]
+        return found
 
 
 def leg_table(leg: Leg, rows: Rows, fills: BoolArray, costs: ExecutionCosts) -> LegTable:
@@ -92,8 +97,11 @@ def leg_table(leg: Leg, rows: Rows, fills: BoolArray, costs: ExecutionCosts) -> 
     done = np.flatnonzero(days == 0.0)
     volatility[done] = volatility[done - 1]
     level = _points(rows, row)
-    size = abs(leg.quantity)
-    buying, selling = (costs.per_contract(way * size, value, s, k, days, level).total for way in (1, -1))
+    buying, selling = (np.full((len(costs.slippage_tiers), len(row)), np.nan) for _ in (1, -1))
+    known = costs.order_capital is None
+    for tier in [costs.tier_of(leg.quantity)] if known else range(len(costs.slippage_tiers)):
+        for way, table in ((1, buying), (-1, selling)):
+            table[tier] = costs.per_contract(way, value, s, k, days, level, tier).total
     return LegTable(
         leg, start, last, strike, expiry, value, volatility, **parts, points=level, buying=buying, selling=selling
     )

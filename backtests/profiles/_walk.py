@@ -1,21 +1,28 @@
 """Walk one profile down the rows: decide at a close, fill, mark, settle, hedge.
 
-What is decided at a close uses that row and earlier ones, and is filled ``fill_lag - 1`` closes later. There is one
-order at a time; while it waits, nothing else is decided.
+What is decided at a close uses that row and earlier ones, and is filled ``fill_lag - 1`` closes later, whole or in
+parts. There is one order at a time; while it waits or is worked, nothing else is decided.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from allocopt.backtests._checks import day
 from allocopt.backtests.profiles._inputs import FloatArray, IntArray, Rows, Signals
 from allocopt.backtests.profiles._records import Lot, Order, Trade, What
+from allocopt.backtests.profiles._rules import wanted
+from allocopt.backtests.profiles._sizing import order_units
 from allocopt.backtests.profiles._tables import LegTable
+from allocopt.backtests.profiles.costs import ExecutionCosts
+from allocopt.backtests.profiles.fills import PartialFills
 from allocopt.backtests.profiles.specification import MULTIPLIER, ProfileSpecification
 from allocopt.errors import InputError
+
+#: Share of a unit below which nothing of it is left: rounding.
+_NOTHING = 1e-12
 
 
 @dataclass(eq=False)
@@ -26,14 +33,16 @@ class Walk:
     rows: Rows
     signals: Signals
     tables: list[LegTable]
-    hedge_per_unit: float
+    costs: ExecutionCosts
     fill_lag: int
     hedge_lag: int
+    fills: PartialFills | None = None
     lots: list[Lot] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     live: list[Lot] = field(default_factory=list)
     trade: Trade | None = None
     order: Order | None = None
+    leaving: Order | None = None  # an exit or a roll that is filled in parts
     campaigns: int = 0
     since: int = 0  # first row of the hedge that is held
 
@@ -63,22 +72,51 @@ class Walk:
             self._visit(row)
             row += 1
         if self.trade is not None:
-            self.trade.pnl = self._gain(total - 1)
+            self.trade.pnl = self.gain(total - 1)
         return self
+
+    def tier(self, lot: Lot) -> int:
+        """Tier of slippage of the orders that a lot is traded in."""
+        return self.costs.tier_of(self.tables[lot.leg].leg.quantity, self.trades[lot.trade].units)
+
+    def gain(self, row: int) -> float:
+        """P&L of the trade so far, after what it has paid."""
+        assert self.trade is not None
+        gain = self.trade.banked
+        for lot in self.live:
+            gain += lot.quantity * MULTIPLIER * (self._price(lot, row) - self._price(lot, lot.opened))
+        return gain
+
+    def net(self, name: str, row: int) -> float:
+        """Greek of the unit's options at a close."""
+        found = 0.0
+        for lot in self.live:
+            table = self.tables[lot.leg]
+            found += lot.quantity * MULTIPLIER * float(getattr(table, name)[table.cell(lot.origin, row)])
+        return found
+
+    def days_left(self, lot: Lot, row: int) -> int:
+        """Calendar days to expiry."""
+        return int(self.tables[lot.leg].expiry[lot.origin] - self.rows.ordinals[row])
 
     def _visit(self, row: int) -> None:
         self._accrue(row)
-        if self.order is not None and self.order.due == row:
-            self._fill(row)
-        if self.order is None:
-            self.order = self._decide(row)
+        if self.leaving is not None:
+            self._leave(row, self.leaving)
+        else:
             if self.order is not None and self.order.due == row:
                 self._fill(row)
+            fresh = self.trade is not None and self.trade.opened == row and self.fill_lag == 1
+            if self.order is None and self.leaving is None and not fresh:  # no fill is undone at its own close
+                self.order = self._decide(row)
+                if self.order is not None and self.order.due == row:
+                    self._fill(row)
+        self._add(row)
         self._settle(row)
         if self.trade is not None:
             self.holding[row + 1] = self.trade.number
             if self.specification.delta_hedge is not None:
-                self.delta[row + 1] = self._net("delta", row)
+                self.delta[row + 1] = self.net("delta", row)
 
     def _accrue(self, row: int) -> None:
         """Hedge of the row that ends now: what it traded at its start, and what it earned."""
@@ -89,17 +127,16 @@ class Walk:
         before = self.shares[row - 1] if row > self.since else 0.0
         self.traded[row] += abs(self.shares[row] - before)
         self.trade.banked += self.shares[row] * self.underlying[row]
-        self.trade.banked -= abs(self.shares[row] - before) * self.hedge_per_unit
+        self.trade.banked -= abs(self.shares[row] - before) * self.costs.hedge_per_unit
 
     def _decide(self, row: int) -> Order | None:
-        spec, regime = self.specification, int(self.signals.regimes[row])
-        trade = self.trade
+        spec, regime, trade = self.specification, int(self.signals.regimes[row]), self.trade
         if trade is None:
             direction = spec.direction_in(regime)
             if direction == 0 or not self.signals.scores[row] >= spec.threshold:
                 return None
             return self._order("enter", "", row, direction, regime, -1, -1)
-        what, reason = self._wanted(row, trade, regime)
+        what, reason = wanted(self, row, trade, regime)
         if not reason:
             return None
         return self._order(what, reason, row, trade.direction, regime, trade.campaign, trade.began)
@@ -116,78 +153,84 @@ class Walk:
     ) -> Order:
         return Order(what, reason, row + self.fill_lag - 1, row, direction, regime, campaign, began)
 
-    def _wanted(self, row: int, trade: Trade, regime: int) -> tuple[What, str]:
-        """First rule that holds: regime, stop, day limit, take-profit, days to expiry, greek limits."""
-        spec, rows = self.specification, self.rows
-        gain, entry_cost = self._gain(row), abs(trade.premium)
-        if spec.direction_in(regime) != trade.direction:
-            return "exit", "regime"
-        if spec.stop is not None and -gain > spec.stop * entry_cost:
-            return spec.stop_action, "stop"
-        if spec.max_days is not None and rows.ordinals[row] - rows.ordinals[trade.began] >= spec.max_days:
-            return "exit", "days"
-        if spec.take_profit is not None and gain >= spec.take_profit * entry_cost:
-            return spec.take_profit_action, "take-profit"
-        if spec.roll_at_days is not None:
-            left = [self._days_left(lot, row) for lot in self.live]
-            due = {lot.leg for lot, days in zip(self.live, left, strict=True) if days <= spec.roll_at_days}
-            due |= set(range(len(spec.legs))) - {lot.leg for lot in self.live}  # expired while an order was waiting
-            if due:
-                others = [days for lot, days in zip(self.live, left, strict=True) if lot.leg not in due]
-                renewed = [spec.legs[leg] for leg in due]
-                alone = all(leg.rolled_alone and leg.days <= min(others, default=0) for leg in renewed)
-                return ("legs" if alone else "roll"), "roll"
-        if spec.greek_limits.any and self._beyond_limits(row):
-            return "roll", "greeks"
-        return "exit", ""
-
-    def _beyond_limits(self, row: int) -> bool:
-        limits = self.specification.greek_limits
-        scale = {"delta": 1.0, "gamma": 1.0, "vega": 1.0 / 100.0, "theta": 1.0 / 365.0}
-        return any(
-            limit is not None and abs(self._net(name, row) * scale[name]) > limit
-            for name, limit in ((name, getattr(limits, name)) for name in scale)
-        )
-
     def _fill(self, row: int) -> None:
         order, self.order = self.order, None
         assert order is not None
-        last = row == len(self.rows) - 1
         if order.what == "legs":
-            self._renew(row, last)
-            return
-        kept = self.trade is not None and order.what == "roll"
-        if self.trade is not None:
-            self._close(row, order.reason, kept=kept)
-        if not kept:
+            self._renew(row)
+        elif self.trade is not None:
+            self._leave(row, order)
+        else:
             self.since = row + 1
-        # What is entered at the last close has no row to pay or earn on.
-        if order.what in ("enter", "roll") and not last:
+            if order.what in ("enter", "roll"):
+                self._open(row, order)
+
+    def _leave(self, row: int, order: Order) -> None:
+        """Close the position, or the part of it that is filled now; a roll then opens the next one."""
+        trade = self.trade
+        assert trade is not None
+        part = min(trade.fraction, trade.held)
+        trade.held -= part
+        if trade.held > _NOTHING:
+            for lot in self.live:
+                sold = replace(lot, quantity=lot.quantity * part / (trade.held + part))
+                lot.quantity -= sold.quantity
+                self.lots.append(sold)
+                self._sell(sold, row)
+            self.leaving = order
+            return
+        self.leaving = None
+        self._close(row, order.reason, kept=order.what == "roll")
+        if order.what == "roll":
             self._open(row, order)
+        else:
+            self.since = row + 1
 
     def _open(self, row: int, order: Order) -> None:
+        if row == len(self.rows) - 1:
+            return  # what is entered at the last close has no row to pay or earn on
         campaign, began = order.campaign, order.began
         if order.what == "enter":
             campaign, began = self.campaigns, row
             self.campaigns += 1
         trade = Trade(len(self.trades), campaign, began, order.direction, order.regime, order.decided, row)
+        trade.units = order_units(self.specification, self.tables, self.rows, self.costs, trade)
+        if self.fills is not None:
+            largest = max(abs(leg.quantity) for leg in self.specification.legs)
+            trade.fraction = self.fills.fraction(largest * trade.units)
         self.trades.append(trade)
         self.trade = trade
+        trade.filled = trade.held = trade.fraction
         for leg in range(len(self.tables)):
-            lot = self._buy(leg, row)
+            lot = self._buy(leg, row, row, trade.fraction)
             trade.premium += lot.quantity * MULTIPLIER * self._price(lot, row)
 
-    def _renew(self, row: int, last: bool) -> None:
+    def _add(self, row: int) -> None:
+        """Fill the next part of an entry, in the options that are held."""
+        trade = self.trade
+        if trade is None or self.fills is None or self.fills.remainder == "cancel" or trade.filled >= 1.0 - _NOTHING:
+            return
+        busy = self.order is not None or self.leaving is not None or trade.opened == row
+        if busy or row == len(self.rows) - 1 or any(self.days_left(lot, row) <= 0 for lot in self.live):
+            return
+        part = min(trade.fraction, 1.0 - trade.filled)
+        for leg, origin in dict.fromkeys((lot.leg, lot.origin) for lot in self.live):
+            lot = self._buy(leg, origin, row, part)
+            trade.premium += lot.quantity * MULTIPLIER * self._price(lot, row)
+        trade.filled += part
+        trade.held += part
+
+    def _renew(self, row: int) -> None:
         """Replace the legs that are rolled by themselves and are due, or have expired."""
         assert self.trade is not None
         at = self.specification.roll_at_days
         for lot in [lot for lot in self.live if self.specification.legs[lot.leg].rolled_alone]:
-            if at is not None and self._days_left(lot, row) <= at:
+            if at is not None and self.days_left(lot, row) <= at:
                 self._sell(lot, row)
         there = {lot.leg for lot in self.live}
         for leg in range(len(self.tables)):
-            if leg not in there and not last:
-                self._buy(leg, row)
+            if leg not in there and row < len(self.rows) - 1:
+                self._buy(leg, row, row, self.trade.held)
                 self.trade.leg_rolls += 1
 
     def _close(self, row: int, reason: str, *, kept: bool) -> None:
@@ -198,27 +241,31 @@ class Walk:
             self._sell(lot, row)
         if not kept:
             self.traded[row] += abs(self.shares[row])
-            trade.banked -= abs(self.shares[row]) * self.hedge_per_unit
-        trade.closed, trade.reason, trade.pnl = row, reason, trade.banked
+            trade.banked -= abs(self.shares[row]) * self.costs.hedge_per_unit
+        trade.closed, trade.reason, trade.pnl, trade.held = row, reason, trade.banked, 0.0
         self.trade = None
 
     def _settle(self, row: int) -> None:
-        expired = [lot for lot in self.live if self._days_left(lot, row) <= 0]
+        expired = [lot for lot in self.live if self.days_left(lot, row) <= 0]
         if all(self.specification.legs[lot.leg].rolled_alone for lot in expired):
             for lot in expired:
                 self._sell(lot, row)
             return
-        waiting, reason = self.order, "expiry"
+        waiting, reason = self.order or self.leaving, "expiry"
         if waiting is not None and waiting.what in ("exit", "roll"):
             reason = waiting.reason
         if waiting is not None and waiting.what != "roll":
             self.order = None  # what it would have closed is gone
+        elif self.leaving is not None:
+            self.order = replace(self.leaving, due=row + 1)
+        self.leaving = None
         self._close(row, reason, kept=False)
 
-    def _buy(self, leg: int, row: int) -> Lot:
-        """Open one leg in the trade's direction, bought or sold."""
+    def _buy(self, leg: int, origin: int, row: int, share: float) -> Lot:
+        """Open one leg, or a share of it, in the trade's direction, bought or sold."""
         assert self.trade is not None
-        lot = Lot(leg, self.tables[leg].leg.quantity * self.trade.direction, self.trade.number, row)
+        whole = self.tables[leg].leg.quantity * self.trade.direction
+        lot = Lot(leg, whole if share == 1.0 else whole * share, self.trade.number, origin, row)
         self._price(lot, row)
         self.trade.banked -= self._cost(lot, row, lot.quantity)
         self.lots.append(lot)
@@ -228,39 +275,20 @@ class Walk:
     def _sell(self, lot: Lot, row: int) -> None:
         """Close one leg at the market, or at its intrinsic value and without cost where it expires."""
         assert self.trade is not None
-        lot.closed, lot.settled = row, self._days_left(lot, row) <= 0
+        lot.closed, lot.settled = row, self.days_left(lot, row) <= 0
         self.trade.banked += lot.quantity * MULTIPLIER * (self._price(lot, row) - self._price(lot, lot.opened))
         if not lot.settled:
             self.trade.banked -= self._cost(lot, row, -lot.quantity)
-        self.live.remove(lot)
+        if lot in self.live:
+            self.live.remove(lot)
 
-    def _cost(self, lot: Lot, row: int, contracts: int) -> float:
+    def _cost(self, lot: Lot, row: int, contracts: float) -> float:
         table = self.tables[lot.leg]
-        per = (table.buying if contracts > 0 else table.selling)[table.cell(lot.opened, row)]
-        return abs(contracts) * float(per)
-
-    def _gain(self, row: int) -> float:
-        """P&L of the trade so far, after what it has paid."""
-        assert self.trade is not None
-        gain = self.trade.banked
-        for lot in self.live:
-            gain += lot.quantity * MULTIPLIER * (self._price(lot, row) - self._price(lot, lot.opened))
-        return gain
-
-    def _net(self, name: str, row: int) -> float:
-        """Greek of the unit's options at a close."""
-        found = 0.0
-        for lot in self.live:
-            table = self.tables[lot.leg]
-            found += lot.quantity * MULTIPLIER * float(getattr(table, name)[table.cell(lot.opened, row)])
-        return found
-
-    def _days_left(self, lot: Lot, row: int) -> int:
-        return int(self.tables[lot.leg].expiry[lot.opened] - self.rows.ordinals[row])
+        return abs(contracts) * float(table.cost(contracts, self.tier(lot))[table.cell(lot.origin, row)])
 
     def _price(self, lot: Lot, row: int) -> float:
         table = self.tables[lot.leg]
-        value = float(table.price[table.cell(lot.opened, row)])
+        value = float(table.price[table.cell(lot.origin, row)])
         if value != value:
             raise InputError(
                 "the surface has no volatility for an option that is held",

@@ -38,7 +38,8 @@ def unit_capital(
        strike). Where calls and puts are both uncovered, only the larger side has a margin besides the prices, since
        not both can be exercised at a loss.
 
-    Premiums received never reduce the capital.
+    Premiums received never reduce the capital. What it costs to trade the structure is not in here: `run_profile` adds
+    what opening cost and what closing would cost, or a bought option that expires worthless would lose more than all.
 
     Parameters
     ----------

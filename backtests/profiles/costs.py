@@ -60,7 +60,8 @@ class ExecutionCosts:
         min(base (1 + moneyness_slope |K/S - 1|) x short-dated factor x volatility factor, most) x S / reference_spot
 
     Half of it is paid on every trade. The defaults are the original engine's later numbers, for an ETF (SPY in 2020
-    to 2024). They are small against an index that stands at ten times the ETF's price: see `INDEX_COSTS`.
+    to 2024): `ETF_COSTS`. They are small against an index that stands at ten times the ETF's price: see `INDEX_COSTS`,
+    which is what runs use unless they are given others.
 
     Parameters
     ----------
@@ -82,6 +83,10 @@ class ExecutionCosts:
         reaches to infinity.
     units : float
         Units traded at once. It decides the tier of the slippage only: all money stays that of one unit.
+    order_capital : float, optional
+        Money that stands behind an order, in place of `units`: each trade is then sized at ``order_capital`` over the
+        premiums and margins of one unit at its fill, and its orders are in the tier of that size. A book of a million
+        with weights of 0.4 has 400,000.
     commission, exchange_fee : float
         Money per contract, both ways.
     sec_rate : float
@@ -133,6 +138,7 @@ class ExecutionCosts:
     most_volatile: float = 3.0
     slippage_tiers: tuple[tuple[float, float], ...] = ((10.0, 0.10), (50.0, 0.25), (math.inf, 0.50))
     units: float = 1.0
+    order_capital: float | None = None
     commission: float = 0.65
     exchange_fee: float = 0.055
     sec_rate: float = 0.00182 / 1000
@@ -145,14 +151,14 @@ class ExecutionCosts:
     slippage_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        above_zero = {"points_per_factor", "units", "hedge_size"}
+        above_zero, optional = {"points_per_factor", "units", "hedge_size"}, {"reference_spot", "order_capital"}
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name in ("short_dated", "slippage_tiers"):
                 require_tiers(value, item.name)
-            elif item.name == "reference_spot" and value is None:
+            elif item.name in optional and value is None:
                 continue
-            elif not is_number(value) or value < 0.0 or (value == 0.0 and item.name in above_zero | {"reference_spot"}):
+            elif not is_number(value) or value < 0.0 or (value == 0.0 and item.name in above_zero | optional):
                 raise SpecificationError(
                     f"{item.name} is no number of at least 0, or 0 where it divides",
                     value=plain(value),
@@ -165,6 +171,13 @@ class ExecutionCosts:
                 remedy="let most_volatile be at least 1, and the last tier reach to math.inf",
             )
 
+        if self.order_capital is not None and self.units != 1.0:
+            raise SpecificationError(
+                "units and order_capital both say how large an order is",
+                value=(self.units, self.order_capital),
+                remedy="give one of them",
+            )
+
     def scaled(self, *, costs: float = 1.0, slippage: float = 1.0) -> ExecutionCosts:
         """Multiply all costs, and the slippage on top of that: the stressed costs of a study."""
         return replace(self, cost_factor=self.cost_factor * costs, slippage_factor=self.slippage_factor * slippage)
@@ -174,10 +187,18 @@ class ExecutionCosts:
         """Cost of trading one unit of the underlying as a hedge, money, a side."""
         return self.cost_factor * (self.hedge_commission + self.hedge_slippage) / self.hedge_size
 
-    def slippage_of(self, contracts: float) -> float:
+    def units_of(self, unit_capital: float) -> float:
+        """Units that are traded at once, where one unit needs so much in premiums and margins."""
+        return self.units if self.order_capital is None else self.order_capital / unit_capital
+
+    def tier_of(self, contracts: float, units: float | None = None) -> int:
+        """Place in `slippage_tiers` of an order of so many contracts a unit; `units` in place of its own."""
+        size = abs(contracts) * (self.units if units is None else units)
+        return next(place for place, (most, _) in enumerate(self.slippage_tiers) if size <= most)
+
+    def slippage_of(self, contracts: float, units: float | None = None) -> float:
         """Slippage of an order of so many contracts a unit, as a fraction of the half-spread."""
-        size = abs(contracts) * self.units
-        return next(share for most, share in self.slippage_tiers if size <= most)
+        return self.slippage_tiers[self.tier_of(contracts, units)][1]
 
     def full_spread(
         self, spot: npt.ArrayLike, strike: npt.ArrayLike, days: npt.ArrayLike, points: npt.ArrayLike
@@ -221,6 +242,7 @@ class ExecutionCosts:
         strike: npt.ArrayLike,
         days: npt.ArrayLike,
         points: npt.ArrayLike,
+        tier: int | None = None,
     ) -> ContractCosts:
         """Cost of trading one contract, by cause.
 
@@ -232,6 +254,8 @@ class ExecutionCosts:
             Value of the option, money per share.
         spot, strike, days, points : array_like
             As in `full_spread`.
+        tier : int, optional
+            Place in `slippage_tiers`. Default: that of `contracts` times `units`.
 
         Returns
         -------
@@ -240,7 +264,8 @@ class ExecutionCosts:
         """
         value = np.asarray(mid, dtype=np.float64) * MULTIPLIER
         half = 0.5 * MULTIPLIER * self.full_spread(spot, strike, days, points) * self.cost_factor
-        slippage = half * (self.slippage_of(contracts) * self.slippage_factor)
+        share = self.slippage_tiers[self.tier_of(contracts) if tier is None else tier][1]
+        slippage = half * (share * self.slippage_factor)
         half, slippage, value = np.broadcast_arrays(half, slippage, value)
         fees = np.zeros(value.shape)
         if contracts < 0:
@@ -250,6 +275,9 @@ class ExecutionCosts:
         commission = np.full(value.shape, self.cost_factor * (self.commission + self.exchange_fee))
         return ContractCosts(half, slippage, commission, fees)
 
+
+#: For an ETF near 425, with spreads in money whatever the price, and the hedge in ES at 500 shares.
+ETF_COSTS = ExecutionCosts()
 
 #: For an index at ten times the ETF's price: spreads in proportion to the spot, 425 being SPY's mean close of 2020 to
 #: 2024, and the hedge in ES of 50 times the index.

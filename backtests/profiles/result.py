@@ -28,27 +28,35 @@ class ProfileResult:
         One row a trade: ``campaign`` (a roll ends a trade and starts the next of its campaign), ``direction`` ("long"
         or "short"), ``regime`` (at its decision), ``decided``, ``entry``, ``exit`` (dates of the closes; NaT while
         open), ``reason`` ("regime", "stop", "days", "take-profit", "roll", "greeks", "expiry"; "" while open),
-        ``rows``, ``days`` (calendar), ``legs``, ``leg_rolls``, ``premium`` (paid above 0, received below), ``capital``
-        (the most), ``option_pnl``, ``hedge_pnl``, ``costs``, ``pnl``.
+        ``rows``, ``days`` (calendar), ``units`` (that its orders are for: the tier of their slippage), ``filled``
+        (share of the unit that was entered), ``legs``, ``leg_rolls``, ``premium`` (paid above 0, received below),
+        ``capital`` (the most), ``option_pnl``, ``hedge_pnl``, ``costs``, ``pnl``.
     lots : DataFrame
-        One row a leg of a trade: ``trade``, ``leg``, ``kind``, ``quantity``, ``strike``, ``expiry``, ``opened``,
-        ``closed``, ``settled`` (at expiry, at intrinsic value), ``open_price``, ``close_price`` (money a share; the
-        last mark while open), ``open_volatility``, ``pnl`` (money, before costs).
+        One row a leg of a trade, or a part of one that was filled by itself: ``trade``, ``leg``, ``kind``,
+        ``quantity``, ``strike``, ``expiry``, ``opened``, ``closed``, ``settled`` (at expiry, at intrinsic value),
+        ``open_price``, ``close_price`` (money a share; the last mark while open), ``open_volatility``, ``pnl`` (money,
+        before costs).
     daily_pnl : Series
         P&L over each row, after all costs, money.
     returns : Series
         ``daily_pnl / capital``, decimal; 0.0 where nothing is held.
     capital : Series
-        Capital that funds the unit over each row, money, known at its start: see `unit_capital`. Within a trade it
-        rises with what the position needs, and does not fall. 0.0 where nothing is held.
+        Capital that funds the unit over each row, money, known at its start: premiums and margins of `unit_capital`,
+        what it cost to open the options, and what it would cost to close them and the hedge. Within a trade it rises
+        with what the position needs, and does not fall. 0.0 where nothing is held.
+    resizing : DataFrame
+        What it costs to hold more or less of the unit than over the row before, in options and hedge: ``adding`` and
+        ``removing`` a whole unit, money, at the prices of the close at which the row begins. 0.0 where nothing is
+        carried over that close; what is opened or closed at it pays for that in `costs`.
     direction : Series
         +1, -1 or 0 over each row.
     greeks : DataFrame
         Of the options, at the start of each row: ``delta`` (money per 1.00 of the underlying, which is shares),
         ``gamma`` (change of that per 1.00), ``vega`` (money per volatility point), ``theta`` (money per calendar day).
     attribution : DataFrame
-        P&L of each row: ``delta``, ``gamma``, ``vega``, ``theta`` (greeks at the row's start times what happened over
-        it), ``hedge``, ``costs``, and ``residual``, the rest of the options' P&L. Rows sum to `daily_pnl`.
+        P&L of each row: ``delta`` (that of the row's start times the move), ``gamma`` (what the change of delta along
+        the row added), ``vega``, ``theta``, ``hedge``, ``costs``, and ``residual``, the rest of the options' P&L. Rows
+        sum to `daily_pnl`. The greeks are followed along the straight line from close to close.
     costs : DataFrame
         What trading cost, by cause: ``spread``, ``slippage``, ``commission``, ``fees``, ``hedge``; money, at least 0.
     hedge : DataFrame
@@ -69,9 +77,9 @@ class ProfileResult:
     >>> surface = FlatSurface(pd.Series(0.2, index=days), "twenty percent")
     >>> result = run_profile(published_profiles()["P6"], market, *signals, surface)
     >>> result
-    ProfileResult(P6: 1 trades, P&L -87.03 a unit on 4 rows)
+    ProfileResult(P6: 1 trades, P&L -86.54 a unit on 4 rows)
     >>> result.attribution[["delta", "theta", "costs"]].sum().round(2).tolist()
-    [0.0, -75.52, -11.08]
+    [0.0, -75.95, -10.59]
     """
 
     specification: ProfileSpecification
@@ -81,6 +89,7 @@ class ProfileResult:
     daily_pnl: pd.Series[float]
     returns: pd.Series[float]
     capital: pd.Series[float]
+    resizing: pd.DataFrame
     direction: pd.Series[int]
     greeks: pd.DataFrame
     attribution: pd.DataFrame

@@ -15,7 +15,8 @@ from allocopt.backtests.profiles._frames import lot_frame, trade_frame
 from allocopt.backtests.profiles._inputs import Rows, Signals
 from allocopt.backtests.profiles._tables import leg_table
 from allocopt.backtests.profiles._walk import Walk
-from allocopt.backtests.profiles.costs import CAUSES, ExecutionCosts
+from allocopt.backtests.profiles.costs import CAUSES, INDEX_COSTS, ExecutionCosts
+from allocopt.backtests.profiles.fills import PartialFills
 from allocopt.backtests.profiles.result import ProfileResult
 from allocopt.backtests.profiles.specification import ProfileSpecification
 from allocopt.backtests.rotation import OHLCV
@@ -31,9 +32,10 @@ def run_profile(
     *,
     rate: float | pd.Series[float] = 0.0,
     dividend: float | pd.Series[float] = 0.0,
-    costs: ExecutionCosts | None = None,
+    costs: ExecutionCosts = INDEX_COSTS,
     fill_lag: int = 1,
     hedge_lag: int = 1,
+    partial_fills: PartialFills | None = None,
     holidays: Iterable[str | date | np.datetime64] | None = None,
 ) -> ProfileResult:
     """Find out what an option structure would have earned: entered, hedged, rolled and left by rules, at a cost.
@@ -57,13 +59,15 @@ def run_profile(
     rate, dividend : float or Series of shape (T,), default 0.0
         Interest rate and dividend yield, continuously compounded decimals a year. A market adjusted for dividends has
         none left.
-    costs : ExecutionCosts, optional
-        Default: `ExecutionCosts()`, for an ETF. Take `INDEX_COSTS` for an index.
+    costs : ExecutionCosts, default INDEX_COSTS
+        Those of an index. Take `ETF_COSTS` for an ETF.
     fill_lag : int, default 1
         A decision at the close of row t is filled at that of row t + fill_lag - 1. While an order waits nothing else
         is decided.
     hedge_lag : int, default 1
         The hedge over row t offsets the delta at the close of row t - hedge_lag. It is always sold with the position.
+    partial_fills : PartialFills, optional
+        Fills large orders in parts. Default: every order is filled whole.
     holidays : iterable of dates, optional
         Weekdays without a session, by which expiries are set; they have to be known in advance. Default: the rules
         of the New York exchanges.
@@ -97,6 +101,8 @@ def run_profile(
     expiry is within `roll_at_days` (roll); a greek is beyond its limit (roll). A roll closes and opens at one close,
     whatever the score. After an exit the next entry is decided at the next close at the earliest.
 
+    *Parts of a fill.* See `PartialFills`. Each part is priced and paid for at its own close.
+
     *Hedge.* It trades the net delta of the options in the underlying, carried as a future is: one unit earns
     ``S_t - S_{t-1} exp((rate - dividend) dt)``. Fractions are traded.
 
@@ -122,7 +128,7 @@ def run_profile(
     """
     require_kind(specification, ProfileSpecification, "the specification of the profile")
     rows = Rows.read(market, surface, rate, dividend, holidays)
-    return _run(specification, rows, scores, regimes, costs, fill_lag, hedge_lag)
+    return _run(specification, rows, scores, regimes, costs, fill_lag, hedge_lag, partial_fills)
 
 
 def run_profiles(
@@ -134,9 +140,10 @@ def run_profiles(
     *,
     rate: float | pd.Series[float] = 0.0,
     dividend: float | pd.Series[float] = 0.0,
-    costs: ExecutionCosts | None = None,
+    costs: ExecutionCosts = INDEX_COSTS,
     fill_lag: int = 1,
     hedge_lag: int = 1,
+    partial_fills: PartialFills | None = None,
     holidays: Iterable[str | date | np.datetime64] | None = None,
 ) -> dict[str, ProfileResult]:
     """Run several profiles on the same market, each by its own column of scores.
@@ -147,7 +154,7 @@ def run_profiles(
         By column of `scores`, such as `published_profiles()`.
     scores : DataFrame, shape (T, >= n)
         From `allocopt.backtests.rotation.profile_scores`.
-    market, regimes, surface, rate, dividend, costs, fill_lag, hedge_lag, holidays
+    market, regimes, surface, rate, dividend, costs, fill_lag, hedge_lag, partial_fills, holidays
         As in `run_profile`.
 
     Returns
@@ -190,6 +197,7 @@ def run_profiles(
             costs,
             fill_lag,
             hedge_lag,
+            partial_fills,
         )
         for name, found in specifications.items()
     }
@@ -200,11 +208,14 @@ def _run(
     rows: Rows,
     scores: pd.Series[float],
     regimes: pd.Series[int],
-    costs: ExecutionCosts | None,
+    costs: ExecutionCosts,
     fill_lag: int,
     hedge_lag: int,
+    partial_fills: PartialFills | None,
 ) -> ProfileResult:
-    execution = ExecutionCosts() if costs is None else require_kind(costs, ExecutionCosts, "the costs")
+    execution = require_kind(costs, ExecutionCosts, "the costs")
+    if partial_fills is not None:
+        require_kind(partial_fills, PartialFills, "the partial fills")
     for name, lag in (("fill_lag", fill_lag), ("hedge_lag", hedge_lag)):
         if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 1:
             raise SpecificationError(
@@ -219,9 +230,12 @@ def _run(
     if entries.size:  # any later row of a listed regime may see a roll
         decided = np.flatnonzero(listed)
         filled = decided[decided >= entries[0]] + fill_lag - 1
+        if partial_fills is not None:  # a roll opens when the last part of the old position is closed
+            longest = max(partial_fills.closes(share) for _, share in partial_fills.tiers)
+            filled = np.unique(filled + np.arange(longest)[:, None])
         fills[filled[filled < len(rows) - 1]] = True
     tables = [leg_table(leg, rows, fills, execution) for leg in specification.legs]
-    walk = Walk(specification, rows, signals, tables, execution.hedge_per_unit, int(fill_lag), int(hedge_lag))
+    walk = Walk(specification, rows, signals, tables, execution, int(fill_lag), int(hedge_lag), partial_fills)
     walk.run(entries)
     return _result(walk, keep_accounts(walk, execution), execution)
 
@@ -229,7 +243,8 @@ def _run(
 def _result(walk: Walk, accounts: Accounts, execution: ExecutionCosts) -> ProfileResult:
     index = walk.rows.dates
     held = walk.holding[:-1]
-    signs = np.array([trade.direction for trade in walk.trades] + [0])  # the last one is for rows without a trade
+    signs = [*(trade.direction for trade in walk.trades), 0]  # the last one is for rows without a trade
+    direction: pd.Series[int] = pd.Series([signs[number] for number in held], index=index, name="direction")
     returns = np.divide(accounts.pnl, accounts.capital, out=np.zeros(len(index)), where=held >= 0)
     lots = lot_frame(walk)
     hedge = {
@@ -246,7 +261,8 @@ def _result(walk: Walk, accounts: Accounts, execution: ExecutionCosts) -> Profil
         daily_pnl=pd.Series(accounts.pnl, index=index, name="pnl"),
         returns=pd.Series(returns, index=index, name="return"),
         capital=pd.Series(accounts.capital, index=index, name="capital"),
-        direction=pd.Series(signs[held], index=index, name="direction"),
+        resizing=pd.DataFrame(accounts.resizing, index=index, columns=["adding", "removing"]),
+        direction=direction,
         greeks=greek_frame(accounts, index),
         attribution=pd.DataFrame(accounts.parts, index=index),
         costs=pd.DataFrame(accounts.costs, index=index, columns=list(CAUSES)),

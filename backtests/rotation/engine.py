@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from allocopt.allocation import Allocation, AnySolver, SolverName, allocate, find_solver
-from allocopt.backtests._checks import day, plain, require_kind, require_same_clock
-from allocopt.backtests.accounting import Execution, Financing, Ledger, account
+from allocopt.backtests._checks import plain, require_kind
+from allocopt.backtests.accounting import Execution, Financing, Ledger
 from allocopt.backtests.accounting.execution import require_lag
-from allocopt.backtests.options import VolatilitySurface
 from allocopt.backtests.overlays import (
     Exposure,
     LeveragePolicy,
@@ -27,97 +24,31 @@ from allocopt.backtests.overlays import (
 from allocopt.backtests.profiles import (
     INDEX_COSTS,
     ExecutionCosts,
-    ProfileResult,
+    PartialFills,
     ProfileSpecification,
     published_profiles,
-    run_profiles,
 )
-from allocopt.backtests.rotation.features import compute_features
-from allocopt.backtests.rotation.market import OHLCV
-from allocopt.backtests.rotation.regimes import classify_regimes
+from allocopt.backtests.rotation._exposure import exposure_of
+from allocopt.backtests.rotation._resizing import account_with_resizing
 from allocopt.backtests.rotation.result import RotationResult
-from allocopt.backtests.rotation.scores import profile_scores
-from allocopt.backtests.rotation.volatility import ImpliedVolatility
-from allocopt.compatibility import RegimeCompatibility, desirability
-from allocopt.costs import Cost, ProportionalCost
+from allocopt.backtests.rotation.signals import (
+    Date,
+    Progress,
+    RotationData,
+    RotationSignals,
+    SignalSettings,
+    compute_signals,
+    silent,
+)
+from allocopt.compatibility import RegimeCompatibility
+from allocopt.costs import Cost
 from allocopt.errors import SpecificationError
 from allocopt.limits import Limits
 
-#: What re-weighting the profiles costs, a side: five basis points of the capital that changes hands.
-ROTATION_COST = ProportionalCost(0.0005)
+__all__ = ["RotationData", "RotationEngine", "RotationSignals", "signals_for"]
 
-Date = str | pd.Timestamp
-
-#: Told in a few words what is done next.
-Progress = Callable[[str], object]
-
-
-@dataclass(frozen=True, eq=False)
-class RotationData:
-    """Everything that the engine is run on.
-
-    Attributes
-    ----------
-    market : OHLCV
-        Bars of the index or ETF, with enough rows before the first date that is studied.
-    implied : ImpliedVolatility
-        Implied volatilities of 7, 20 and 60 days, for the scores.
-    surface : VolatilitySurface
-        Marks the options.
-    volatility_index : Series, optional
-        Points, for a leverage policy that asks for it.
-    rate, dividend : float or Series, default 0.0
-        Of the option prices, decimal per year, continuously compounded.
-    """
-
-    market: OHLCV
-    implied: ImpliedVolatility
-    surface: VolatilitySurface
-    volatility_index: pd.Series[float] | None = None
-    rate: float | pd.Series[float] = 0.0
-    dividend: float | pd.Series[float] = 0.0
-
-
-@dataclass(frozen=True)
-class SignalSettings:
-    """Settings of an engine that its signals depend on: signals are for engines with the same ones only."""
-
-    profiles: tuple[tuple[str, ProfileSpecification], ...]
-    profile_costs: ExecutionCosts
-    fill_lag: int
-    hedge_lag: int
-    compatibility: str
-
-
-@dataclass(frozen=True, eq=False)
-class RotationSignals:
-    """What is known at the close of each studied row, and the profiles' own backtests.
-
-    Attributes
-    ----------
-    features, scores : DataFrame
-    regimes : Series of int
-    desirability : DataFrame
-        Score times regime compatibility.
-    profiles : dict of str to ProfileResult
-    returns : DataFrame
-        Return of each profile over each row, on the capital that funds one unit.
-    settings : SignalSettings
-        Settings of the engine that these depend on.
-    """
-
-    features: pd.DataFrame
-    scores: pd.DataFrame
-    regimes: pd.Series[int]
-    desirability: pd.DataFrame
-    profiles: dict[str, ProfileResult]
-    returns: pd.DataFrame
-    settings: SignalSettings
-
-    @property
-    def dates(self) -> pd.DatetimeIndex:
-        """The studied rows."""
-        return pd.DatetimeIndex(self.desirability.index)
+#: What re-weighting the profiles costs beside the options and hedges themselves: nothing.
+NO_ROTATION_COSTS: tuple[Cost, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,15 +78,24 @@ class RotationEngine:
         On the returns of the profiles.
     profiles : mapping of str to ProfileSpecification
         By column of the scores.
-    profile_costs : ExecutionCosts
-        What trading the profiles' options and hedges costs.
-    rotation_costs : Cost or sequence of Cost
-        What changing the weights costs, on the change, beside the profiles' own costs.
+    profile_costs : ExecutionCosts, default INDEX_COSTS
+        What trading the profiles' options and hedges costs. `ETF_COSTS` for an ETF.
+    order_weight : float or None, default 0.40
+        Weight at which the profiles' orders are sized, for the tier of their slippage: an order is of ``order_weight``
+        times ``capital``. It is no part of the allocator, so that signals are the same for all caps. None, and also
+        where ``profile_costs`` has ``units`` or an ``order_capital`` of its own: as that says.
+    resizing : bool, default True
+        Whether to charge for holding more or less of what a profile holds than over the row before: spread, slippage,
+        commission and hedge of the units that are traded, at that close. Weights of idle profiles change for nothing.
+    rotation_costs : Cost or sequence of Cost, default none
+        What changing the weights costs besides, on every change, of idle profiles too.
     compatibility : RegimeCompatibility
     lag : int, default 1
         Rows from a decision to the period that it earns.
     fill_lag, hedge_lag : int, default 1
         Of the profiles' own orders and hedges, see `run_profile`.
+    partial_fills : PartialFills, optional
+        Fills the profiles' large orders in parts. Default: whole.
     financing : Financing, optional
         For a leverage over 1.
     capital : float
@@ -185,11 +125,14 @@ class RotationEngine:
     volatility_target: VolatilityTarget | None = None
     profiles: Mapping[str, ProfileSpecification] = field(default_factory=published_profiles)
     profile_costs: ExecutionCosts = INDEX_COSTS
-    rotation_costs: Cost | Sequence[Cost] = ROTATION_COST
+    order_weight: float | None = 0.40
+    resizing: bool = True
+    rotation_costs: Cost | Sequence[Cost] = NO_ROTATION_COSTS
     compatibility: RegimeCompatibility = field(default_factory=RegimeCompatibility)
     lag: int = 1
     fill_lag: int = 1
     hedge_lag: int = 1
+    partial_fills: PartialFills | None = None
     financing: Financing | None = None
     capital: float = 1_000_000.0
 
@@ -206,6 +149,10 @@ class RotationEngine:
         object.__setattr__(self, "profiles", MappingProxyType(dict(self.profiles)))
         if not 0.0 < self.capital < math.inf:
             raise SpecificationError("capital is no positive amount", value=plain(self.capital), remedy="give money")
+        if self.order_weight is not None and not 0.0 < self.order_weight < math.inf:
+            raise SpecificationError(
+                "order_weight is no positive number", value=plain(self.order_weight), remedy="give 0.40, or None"
+            )
         if not 0.0 <= self.vix_scale_factor <= 1.0:
             raise SpecificationError(
                 "vix_scale_factor is not a part of 1", value=plain(self.vix_scale_factor), remedy="give 0.5 for half"
@@ -241,45 +188,27 @@ class RotationEngine:
         SpecificationError
             If no row is left, or scores are not defined on a row from ``start_date`` on.
         """
-        require_kind(data, RotationData, "the data of the engine")
-        tell = progress or _silent
-        tell("features, regimes and scores")
-        market = _until(data.market, end_date)  # what comes later is not read, so it need not be complete
-        features = compute_features(market)
-        regimes = classify_regimes(features)
-        implied = data.implied if data.implied.index.equals(market.index) else _extended(data.implied, market.index)
-        scores = profile_scores(market, features, implied)[list(self.profiles)]
-        defined = (scores.notna().all(axis=1) & regimes.notna()).to_numpy()
-        rows = _window(market.index, defined, start_date, end_date)
-        dates = market.index[rows]
-        studied = OHLCV(market.frame.loc[dates])
-        scores, kept = scores.loc[dates], regimes.loc[dates].astype("int64")
-        tell(f"{len(self.profiles)} profiles on {len(dates):,} rows")
-        made = run_profiles(
-            self.profiles,
-            studied,
-            scores,
-            kept,
-            data.surface,
-            rate=data.rate,
-            dividend=data.dividend,
-            costs=self.profile_costs,
-            fill_lag=self.fill_lag,
-            hedge_lag=self.hedge_lag,
-        )
-        returns = pd.DataFrame({name: result.returns for name, result in made.items()})
-        wanted = desirability(scores, kept, self.compatibility)
-        return RotationSignals(features.loc[dates], scores, kept, wanted, made, returns, self.settings)
+        return compute_signals(self.settings, self.compatibility, data, start_date, end_date, progress)
+
+    @property
+    def sized_costs(self) -> ExecutionCosts:
+        """Costs of the profiles with the size of their orders."""
+        costs = self.profile_costs
+        if self.order_weight is None or costs.order_capital is not None or costs.units != 1.0:
+            return costs
+        return replace(costs, order_capital=self.order_weight * self.capital)
 
     @property
     def settings(self) -> SignalSettings:
         """What the signals depend on."""
+        matrix = self.compatibility.matrix
         return SignalSettings(
             tuple(self.profiles.items()),
-            self.profile_costs,
+            self.sized_costs,
             self.fill_lag,
             self.hedge_lag,
-            self.compatibility.matrix.to_json(double_precision=15),
+            self.partial_fills,
+            (tuple(matrix.index), tuple(matrix.columns), matrix.to_numpy().tobytes()),
         )
 
     def run(
@@ -314,7 +243,7 @@ class RotationEngine:
             For data that do not belong together, are missing, or do not reach.
         """
         found = signals_for(self, data, start_date, end_date, signals, progress)
-        (progress or _silent)("allocating and accounting")
+        (progress or silent)("allocating and accounting")
         allocation = allocate(found.desirability, self.limits, solver=self.solver)
         return self.account(data, found, allocation)
 
@@ -338,35 +267,14 @@ class RotationEngine:
     def _carry_out(
         self, data: RotationData, signals: RotationSignals, weights: pd.DataFrame
     ) -> tuple[Ledger, tuple[Exposure, ...], VolatilityScaling | None]:
-        exposure, policies = self._exposure(data, signals)
+        exposure, policies = exposure_of(self.vix_scale_threshold, self.vix_scale_factor, self.leverage, data, signals)
         scaling: VolatilityScaling | None = None
         if self.volatility_target is not None:
             scaling = self.volatility_target.scale(weights.mul(exposure, axis=0), signals.returns, self.lag)
             exposure = exposure * scaling.scale
         execution = Execution(mode="constant-mix", lag=self.lag, costs=self.rotation_costs, financing=self.financing)
-        ledger = account(weights, None, execution, returns=signals.returns, exposure=exposure, capital=self.capital)
+        ledger = account_with_resizing(weights, execution, signals, exposure, self.capital, charged=self.resizing)
         return ledger, policies, scaling
-
-    def _exposure(self, data: RotationData, signals: RotationSignals) -> tuple[pd.Series[float], tuple[Exposure, ...]]:
-        dates = signals.dates
-        policies: list[Exposure] = []
-        if self.vix_scale_threshold is not None:
-            rule = RealizedVolHalving(self.vix_scale_threshold, self.vix_scale_factor)
-            policies.append(rule.exposure(dates, realized_volatility=signals.features["rv20"]))
-        if self.leverage is not None:
-            policies.append(
-                self.leverage.exposure(
-                    dates, volatility_index=data.volatility_index, realized_volatility=signals.features["rv20"]
-                )
-            )
-        total = pd.Series(1.0, index=dates, name="exposure")
-        for policy in policies:
-            total = total * policy.decided
-        return total.rename("exposure"), tuple(policies)
-
-
-def _silent(what: str) -> None:
-    """Tell nobody."""
 
 
 def signals_for(
@@ -393,61 +301,3 @@ def signals_for(
             remedy="call signals() of this engine",
         )
     return found
-
-
-def _extended(implied: ImpliedVolatility, index: pd.DatetimeIndex) -> ImpliedVolatility:
-    """Implied volatilities on the market's rows, missing before their first date."""
-    require_same_clock(index, implied.index, "the implied volatility")
-    own = implied.frame.reindex(index)
-    first = int(index.searchsorted(implied.index[0]))
-    if first == len(index):
-        raise SpecificationError(
-            "implied volatility begins after the last row",
-            where=day(implied.index[0]),
-            value=day(index[-1]),
-            remedy="give volatilities of the same dates as the bars",
-        )
-    implied.on(index[first:])  # raises where a later row has none
-    sources = implied.source.reindex(index).fillna("none")
-    return ImpliedVolatility(own, sources)
-
-
-def _window(index: pd.DatetimeIndex, defined: npt.NDArray[np.bool_], start: Date | None, end: Date | None) -> slice:
-    """Rows from start to end, on all of which scores and regimes are defined."""
-    if not defined.any():
-        raise SpecificationError(
-            "no row has scores and a regime", value=f"{len(index)} rows", remedy="give at least 120 consecutive bars"
-        )
-    first = int(defined.argmax()) if start is None else int(index.searchsorted(stamp(start, index)))
-    last = len(index) if end is None else int(index.searchsorted(stamp(end, index), side="right"))
-    if last - first < 2:
-        raise SpecificationError(
-            "the window holds fewer than two rows", value=(str(start), str(end)), remedy="choose other dates"
-        )
-    lacking = np.flatnonzero(~defined[first:last])
-    if lacking.size:
-        raise SpecificationError(
-            "scores or the regime are not defined on a studied row",
-            where=day(index[first + int(lacking[0])]),
-            remedy=f"start on or after {day(index[int(defined.argmax())])}, or give earlier bars for the warm-up",
-        )
-    return slice(first, last)
-
-
-def _until(market: OHLCV, end: Date | None) -> OHLCV:
-    """Bars up to and including a date; all of them where none is left, which `_window` reports."""
-    last = len(market) if end is None else int(market.index.searchsorted(stamp(end, market.index), side="right"))
-    return market if last in (0, len(market)) else OHLCV(market.frame.iloc[:last])
-
-
-def stamp(date: Date, index: pd.DatetimeIndex) -> pd.Timestamp:
-    """Read a date on the clock of an index; a `SpecificationError` for what is none."""
-    try:
-        stamp = pd.Timestamp(date)
-    except (TypeError, ValueError) as error:
-        raise SpecificationError("not a date", value=plain(date), remedy="write it like 2020-01-02") from error
-    if pd.isna(stamp):
-        raise SpecificationError("not a date", value=str(date), remedy="write it like 2020-01-02")
-    stamp = stamp.tz_localize(index.tz) if index.tz is not None and stamp.tz is None else stamp
-    require_same_clock(index, pd.DatetimeIndex([stamp]), "the window and the bars")
-    return stamp

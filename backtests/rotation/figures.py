@@ -7,18 +7,14 @@ Lightness, hatches, line styles and printed numbers carry what colour does, so t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from allocopt.backtests.rotation.figures_parts import (
     DARK,
-    LINES,
     annotated_table,
     binned,
     date_axis,
@@ -30,11 +26,9 @@ from allocopt.backtests.rotation.figures_parts import (
     profile_label,
     regime_label,
     signed_bars,
+    span,
 )
 from allocopt.backtests.rotation.result import RotationResult
-
-if TYPE_CHECKING:
-    from allocopt.backtests.rotation.money import MoneyComparison
 
 
 def portfolio_figure(result: RotationResult) -> Figure:
@@ -52,17 +46,23 @@ def portfolio_figure(result: RotationResult) -> Figure:
     """
     figure = Figure(figsize=(10.0, 6.5), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
-    ledger, performance = result.ledger, result.performance
+    ledger = result.ledger
     pnl = ledger.equity - ledger.capital
     top.plot(days(ledger.dates), pnl.to_numpy(), color="black", linewidth=1.0)
     top.axhline(0.0, color="black", linewidth=0.6)
     money_axis(top.yaxis, pnl.to_numpy())
     top.set_ylabel(f"P&L (money; capital {money(ledger.capital)})")
-    error = performance.sharpe_standard_error
-    spread = "" if error is None else f" (standard error {error:.2f})"
+    title = (
+        f"{_name(result)}: P&L {money(pnl.iloc[-1], signed=True)}, {pnl.iloc[-1] / ledger.capital:+.1%} after costs, "
+    )
+    if result.bankrupt is None:
+        error = result.performance.sharpe_standard_error
+        spread = "" if error is None else f" (standard error {error:.2f})"
+        title += f"annual Sharpe ratio {result.performance.sharpe:.2f}{spread}"
+    else:
+        title += f"bankrupt on {result.bankrupt:%Y-%m-%d}"
     top.set_title(
-        f"{_name(result)}: P&L {money(pnl.iloc[-1], signed=True)}, {performance.total_return:+.1%} after costs, "
-        f"annual Sharpe ratio {performance.sharpe:.2f}{spread}",
+        title,
         fontsize=11,
         loc="left",
     )
@@ -122,21 +122,17 @@ def attribution_figure(result: RotationResult) -> Figure:
     Returns
     -------
     Figure
-        Money, after the profiles' own costs and the cost of rotating. Bars and cells each sum to the P&L of the
-        profiles; interest and funding belong to no profile, and the title names them where there are any.
+        Money, after the profiles' own costs and the cost of rotating. Bars and cells each sum to the P&L of the book;
+        interest, where there is any, has a row of its own: cash.
     """
     parts, ledger = result.attribution, result.ledger
     table = parts.by_sleeve_and_regime
     assert table is not None
-    rest = float(ledger.equity.iloc[-1]) - ledger.capital - parts.total
     figure = Figure(figsize=(10.0, 8.0), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1.0, 1.15))
     left, right, below = (figure.add_subplot(cell) for cell in (grid[0, 0], grid[0, 1], grid[1, :]))
-    besides = abs(rest) > 1e-9 * ledger.capital
-    unattributed = f"; interest and funding besides: {money(rest, signed=True)}" if besides else ""
     figure.suptitle(
-        f"{_name(result)}: P&L of the profiles {money(parts.total, signed=True)} on a capital of "
-        f"{money(ledger.capital)}, after costs{unattributed}",
+        f"{_name(result)}: P&L {money(parts.total, signed=True)} on a capital of {money(ledger.capital)}, after costs",
         fontsize=11,
     )
     signed_bars(left, [profile_label(name) for name in table.index], result.attribution_by_profile)
@@ -178,7 +174,7 @@ def regime_figure(result: RotationResult) -> Figure:
         there = np.concatenate([[False], (regimes == number).to_numpy(), [False]])
         begin, end = (limits[np.flatnonzero(np.diff(there.astype(int)) == step)] for step in (1, -1))
         right.barh(np.full(len(begin), row), end - begin, left=begin, height=0.76, color=DARK, linewidth=0)
-    right.set_title(f"When, {_span(regimes.index)}")
+    right.set_title(f"When, {span(regimes.index)}")
     right.tick_params(left=False)
     right.set_yticks(rows)
     right.hlines(rows[1:] - 0.5, limits[0], limits[-1], color="#AAAAAA", linewidth=0.6)
@@ -236,81 +232,8 @@ def allocation_evolution(result: RotationResult) -> Figure:
     return figure
 
 
-def money_figure(comparison: MoneyComparison) -> Figure:
-    """Show what another allocator changes in money, and where the change comes from.
-
-    Parameters
-    ----------
-    comparison : MoneyComparison
-
-    Returns
-    -------
-    Figure
-        All in money, after costs. Equity of every allocator; each one's equity less the first's; the difference of the
-        heuristic and the chosen projection by cause; and the second allocator's P&L less the first's by profile and
-        regime, whose cells sum to the difference unless interest or funding differ.
-    """
-    figure = Figure(figsize=(10.0, 11.5), layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=(1.25, 1.0, 1.35), width_ratios=(1.0, 1.35))
-    top = figure.add_subplot(grid[0, :])
-    middle = figure.add_subplot(grid[1, :], sharex=top)
-    left, right = figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[2, 1])
-    labels = list(comparison.results)
-    first, second = labels[:2]
-    figure.suptitle(f"{', '.join(labels)}: the same signals, sizes and accounts, {_span(comparison.signals.dates)}")
-    _equities(top, comparison)
-    _differences(middle, comparison)
-    date_axis(middle, comparison.signals.dates)
-    top.tick_params(labelbottom=False)
-    causes = comparison.causes()
-    signed_bars(left, [str(name) for name in causes.index], causes)
-    left.axhline(len(causes) - 1.5, color="black", linewidth=0.8, linestyle=":")
-    left.set(xlabel="Difference of P&L (money)", ylabel="Cause")
-    left.set_title(f"{comparison.comparison.chosen} less heuristic, by cause", fontsize=11)
-    annotated_table(right, comparison.by_profile_and_regime(), "Difference of P&L (money)", short=True)
-    right.set_title(f"{second} less {first}, by profile and regime", fontsize=11)
-    return figure
-
-
-def _equities(axes: Axes, comparison: MoneyComparison) -> None:
-    for number, (label, result) in enumerate(comparison.results.items()):
-        colour, style, width = LINES[number % len(LINES)]
-        equity = result.ledger.equity
-        axes.plot(days(equity.index), equity.to_numpy(), color=colour, linestyle=style, linewidth=width,
-                  label=f"{label}: P&L {money(equity.iloc[-1] - result.ledger.capital, signed=True)}")  # fmt: skip
-    money_axis(axes.yaxis, comparison.results[comparison.baseline].ledger.capital)
-    axes.set_ylabel("Equity (money)")
-    axes.set_title("Equity after costs", fontsize=11, loc="left")
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
-    axes.grid(alpha=0.3)
-
-
-def _differences(axes: Axes, comparison: MoneyComparison) -> None:
-    base = comparison.results[comparison.baseline].ledger.equity
-    largest = 0.0
-    for number, (label, result) in enumerate(comparison.results.items()):
-        if label == comparison.baseline:
-            continue
-        colour, style, width = LINES[number % len(LINES)]
-        shared = base.index.intersection(result.ledger.equity.index)  # accounts end early in a bankruptcy
-        gap = result.ledger.equity.loc[shared] - base.loc[shared]
-        largest = max(largest, float(gap.abs().max()))
-        axes.plot(days(shared), gap.to_numpy(), color=colour, linestyle=style, linewidth=width,
-                  label=f"{label}: {money(gap.iloc[-1], signed=True)} at the end")  # fmt: skip
-    axes.axhline(0.0, color="black", linewidth=0.8)
-    money_axis(axes.yaxis, largest)
-    axes.set_ylabel("Difference of equity (money)")
-    axes.set_title(f"Equity less that of {comparison.baseline}", fontsize=11, loc="left")
-    axes.legend(loc="best", frameon=False, fontsize=9)
-    axes.grid(alpha=0.3)
-
-
 def _name(result: RotationResult) -> str:
     return result.allocation.solver.label
-
-
-def _span(dates: pd.Index) -> str:
-    return f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"
 
 
 #: The figures of a `RotationResult`, by the stem of the file they are saved under.

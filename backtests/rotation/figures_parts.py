@@ -134,3 +134,8 @@ def annotated_table(axes: Axes, table: pd.DataFrame, unit: str, short: bool = Fa
     axes.set_xticks(range(values.shape[1]), [regime_label(name).replace(" ", "\n") for name in table.columns])
     axes.set_yticks(range(values.shape[0]), [str(name) if short else profile_label(name) for name in table.index])
     axes.set(xlabel=f"Regime; cells: {unit}", ylabel="Profile")
+
+
+def span(dates: pd.Index) -> str:
+    """First and last date."""
+    return f"{dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}"

@@ -11,15 +11,10 @@ import numpy as np
 import pandas as pd
 
 from allocopt.allocation import AnySolver, SolverName
-from allocopt.backtests.rotation.engine import (
-    Date,
-    Progress,
-    RotationData,
-    RotationEngine,
-    RotationSignals,
-    signals_for,
-)
+from allocopt.backtests.metrics import Performance
+from allocopt.backtests.rotation.engine import RotationEngine, signals_for
 from allocopt.backtests.rotation.result import PERIODS_PER_YEAR, RotationResult
+from allocopt.backtests.rotation.signals import Date, Progress, RotationData, RotationSignals
 from allocopt.backtests.statistics import HAC, SharpeDifference, StudentisedBootstrap, sharpe_difference
 from allocopt.comparison import LINKS, Comparison, compare
 from allocopt.errors import SpecificationError
@@ -58,26 +53,42 @@ class MoneyComparison:
         Returns
         -------
         DataFrame
-            P&L and costs in money; returns, volatility, drawdown, turnover and cash as decimals, turnover and
-            rotations per year of 252 rows; the Sharpe ratio is annualised and its standard error robust to
-            autocorrelation. Breaches count dates by plain comparison.
+            P&L and costs in money; returns, volatility, drawdown, win rates, turnover and cash as decimals, turnover
+            and rotations per year of 252 rows; the Sharpe ratio is annualised and its standard error robust to
+            autocorrelation; Sortino over all days, Calmar as annual return over maximum drawdown. Breaches count dates
+            by plain comparison. Of a book that went bankrupt (see `bankruptcies`) the ratios are NaN.
         """
         weights = self.comparison.summary()
         return pd.DataFrame({label: self._figures(label, weights[label]) for label in self.results})
 
+    def bankruptcies(self) -> dict[str, pd.Timestamp]:
+        """Date of bankruptcy by the allocator's label, of those that had one."""
+        return {label: found.bankrupt for label, found in self.results.items() if found.bankrupt is not None}
+
     def _figures(self, label: str, weights: pd.Series[float]) -> dict[str, float]:
         result = self.results[label]
-        performance, metrics = result.performance, result.rotation_metrics
+        metrics, equity = result.rotation_metrics, result.ledger.equity
+        lost = result.bankrupt is not None
+        measured: Performance | None = None if lost else result.performance
+        pnl = float(equity.iloc[-1]) - result.ledger.capital
+
+        def figure(name: str) -> float:
+            value = None if measured is None else getattr(measured, name)
+            return np.nan if value is None else float(value)
+
         return {
-            "P&L": float(result.ledger.equity.iloc[-1]) - result.ledger.capital,
-            "total return": performance.total_return,
-            "annual return": performance.annual_return,
-            "volatility": performance.volatility,
-            "Sharpe ratio": performance.sharpe,
-            "its standard error": np.nan
-            if performance.sharpe_standard_error is None
-            else performance.sharpe_standard_error,
-            "maximum drawdown": performance.max_drawdown,
+            "P&L": pnl,
+            "total return": pnl / result.ledger.capital,
+            "annual return": figure("annual_return"),
+            "volatility": figure("volatility"),
+            "Sharpe ratio": figure("sharpe"),
+            "its standard error": figure("sharpe_standard_error"),
+            "Sortino ratio": figure("sortino"),
+            "Calmar ratio": figure("calmar"),
+            "maximum drawdown": float((1.0 - equity / equity.cummax()).max()),
+            "win rate, active days": figure("win_rate_active"),
+            "win rate, all days": figure("win_rate_all"),
+            "profit factor": figure("profit_factor"),
             "turnover a year": metrics["turnover a year"],
             "rotations a year": metrics["rotations a year"],
             "cost of rotating": metrics["rotation cost"],
@@ -95,12 +106,13 @@ class MoneyComparison:
     def sharpe_tests(self) -> dict[tuple[str, str], SharpeDifference]:
         """Paired test of each other allocator against the first, by HAC inference and by the studentised bootstrap.
 
-        Keys are ``(label, "HAC")`` and ``(label, "bootstrap")``.
+        Keys are ``(label, "HAC")`` and ``(label, "bootstrap")``. There is none of a book that went bankrupt.
         """
-        found = {}
+        found: dict[tuple[str, str], SharpeDifference] = {}
+        lost = self.bankruptcies()
         first = self.results[self.baseline].ledger.returns.iloc[1:]
         for label, result in self.results.items():
-            if label == self.baseline:
+            if label == self.baseline or label in lost or self.baseline in lost:
                 continue
             own = result.ledger.returns.iloc[1:]
             for name, method in (("HAC", HAC()), ("bootstrap", StudentisedBootstrap(replications=REPLICATIONS))):
@@ -108,10 +120,17 @@ class MoneyComparison:
         return found
 
     def tests(self) -> pd.DataFrame:
-        """Sharpe ratio against the first allocator's: difference, standard error, p-values of both methods."""
+        """Sharpe ratio against the first allocator's: difference, standard error, p-values of both methods.
+
+        NaN where one of the two went bankrupt.
+        """
         rows = {}
+        columns = ["difference", "standard error", "p (HAC)", "p (bootstrap)", "correlation"]
         for label in self.results:
             if label == self.baseline:
+                continue
+            if (label, "HAC") not in self.sharpe_tests:
+                rows[f"{label} - {self.baseline}"] = dict.fromkeys(columns, np.nan)
                 continue
             hac, bootstrap = self.sharpe_tests[label, "HAC"], self.sharpe_tests[label, "bootstrap"]
             rows[f"{label} - {self.baseline}"] = {
@@ -132,7 +151,7 @@ class MoneyComparison:
             One row a link and one for the whole: ``cause`` (floor, non-convergence or objective) and ``pnl`` (money;
             the links add up to the last row, for each node of the chain went through the same accounts).
         """
-        last = self.chain_equity.iloc[-1].to_numpy()
+        last = self.chain_equity.ffill().iloc[-1].to_numpy()  # a book that went bankrupt ends before the others
         rows = [
             {"step": name, "cause": cause, "pnl": float(after - before)}
             for (name, cause, _), before, after in zip(LINKS, last, last[1:], strict=False)
@@ -162,11 +181,11 @@ class MoneyComparison:
         other = self.results[self.baseline].attribution.by_sleeve_and_regime
         assert one is not None
         assert other is not None
-        return one - other
+        return one.sub(other, fill_value=0.0)  # a regime that only one of them lived to see counts for the other as 0
 
     def plot(self) -> Figure:
         """Figure of the equity curves, their difference, and what the difference is made of."""
-        from allocopt.backtests.rotation.figures import money_figure
+        from allocopt.backtests.rotation.figures_money import money_figure
 
         return money_figure(self)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
-from allocopt.backtests.profiles import ProfileResult, ProfileSpecification, run_profile
+from allocopt.backtests.profiles import ETF_COSTS, ProfileResult, ProfileSpecification, run_profile
 from allocopt.backtests.rotation import OHLCV
 
 FloatArray = npt.NDArray[np.float64]
@@ -57,7 +57,8 @@ def run() -> Run:
         level = pd.Series(volatility, index=market.index, dtype=np.float64)
         scores = pd.Series(score, index=market.index, dtype=np.float64)
         regimes = pd.Series(regime, index=market.index, dtype=np.int64)
-        return run_profile(specification, market, scores, regimes, Sloped(level, slope), **settings)  # type: ignore[arg-type]
+        given = {"costs": ETF_COSTS, **settings}
+        return run_profile(specification, market, scores, regimes, Sloped(level, slope), **given)  # type: ignore[arg-type]
 
     return go
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,28 @@ import pandas as pd
 import pytest
 
 from allocopt.backtests.options import FlatSurface
-from allocopt.backtests.profiles import published_profiles, run_profiles
+from allocopt.backtests.profiles import ETF_COSTS, PartialFills, published_profiles, run_profiles
 from allocopt.backtests.rotation import OHLCV
 from allocopt.backtests.studies import check_causality
 
 Study = Callable[..., tuple[pd.DataFrame, pd.DataFrame, "pd.Series[int]", "pd.Series[float]"]]
 SIX = published_profiles()
 
+#: Orders of every tier: each trade is sized at its fill.
+COSTS = replace(ETF_COSTS, order_capital=60_000.0)
+
 
 @pytest.mark.parametrize(
-    ("fill_lag", "hedge_lag", "cuts"),
-    [(1, 1, [*range(60, 70), 120, 157]), (2, 2, [61, 62, 64, 150])],
+    ("fill_lag", "hedge_lag", "fills", "cuts"),
+    [
+        (1, 1, None, [*range(60, 67), 120, 157]),
+        (2, 2, None, [61, 62, 64, 150]),
+        (1, 1, PartialFills(), [*range(61, 65), 150]),
+    ],
 )
-def test_the_future_changes_nothing(study: Study, fill_lag: int, hedge_lag: int, cuts: list[int]) -> None:
+def test_the_future_changes_nothing(
+    study: Study, fill_lag: int, hedge_lag: int, fills: PartialFills | None, cuts: list[int]
+) -> None:
     frame, scores, regimes, level = study(4, rows=160)
 
     def record(tables: Mapping[str, Any]) -> pd.DataFrame:
@@ -34,6 +44,8 @@ def test_the_future_changes_nothing(study: Study, fill_lag: int, hedge_lag: int,
             FlatSurface(tables["level"], "made"),
             fill_lag=fill_lag,
             hedge_lag=hedge_lag,
+            costs=COSTS,
+            partial_fills=fills,
         )
         columns: dict[str, pd.Series[float]] = {}
         for name, result in made.items():
@@ -43,7 +55,9 @@ def test_the_future_changes_nothing(study: Study, fill_lag: int, hedge_lag: int,
                 f"{name} shares": result.hedge["shares"],
                 f"{name} cost": result.costs.sum(axis=1),
                 f"{name} vega": result.greeks["vega"],
-                f"{name} residual": result.attribution["residual"],
+                f"{name} gamma": result.attribution["gamma"],
+                f"{name} adding": result.resizing["adding"],
+                f"{name} removing": result.resizing["removing"],
             }
         return pd.DataFrame(columns)
 

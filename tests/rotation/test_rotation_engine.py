@@ -18,7 +18,7 @@ from allocopt.allocation import SolverName
 from allocopt.backtests.accounting import Financing
 from allocopt.backtests.options import IndexSurface
 from allocopt.backtests.overlays import VixSteps, VolatilityTarget
-from allocopt.backtests.profiles import ExecutionCosts, published_profiles, run_profile
+from allocopt.backtests.profiles import ExecutionCosts, PartialFills, published_profiles, run_profile
 from allocopt.backtests.rotation import OHLCV, ImpliedVolatility, compute_features
 from allocopt.backtests.rotation.engine import RotationData, RotationEngine, RotationSignals
 from allocopt.backtests.rotation.result import RotationResult
@@ -59,18 +59,42 @@ def pnl(result: RotationResult) -> float:
     return float(result.ledger.equity.iloc[-1]) - result.ledger.capital
 
 
-def plain_equity(
-    weights: npt.NDArray[np.float64], returns: npt.NDArray[np.float64], rate: float, lag: int, capital: float
-) -> list[float]:
-    """What was decided `lag` rows before earns the row, and a change of it costs `rate` a side."""
-    value, held = [capital], [0.0] * weights.shape[1]
+def plain_book(
+    weights: npt.NDArray[np.float64], signals: RotationSignals, rate: float, lag: int, capital: float
+) -> tuple[list[float], list[float]]:
+    """Value and cost of re-sizing by row, one profile and one unit at a time.
+
+    What was decided `lag` rows before earns the row. Units are weight times value over the capital of one; those that
+    are carried and added pay on their first row, those that are removed on their last; `rate` a side on the weights.
+    """
+    profiles = list(signals.profiles.values())
+    returns = signals.returns.to_numpy().tolist()
+    capitals = [found.capital.to_list() for found in profiles]
+    adding = [found.resizing["adding"].to_list() for found in profiles]
+    removing = [found.resizing["removing"].to_list() for found in profiles]
+    count = range(len(profiles))
+    value, costs, units, held = [capital], [0.0], [0.0] * len(profiles), [0.0] * len(profiles)
     for t in range(1, len(weights)):
-        now = [float(w) for w in weights[t - lag]] if t >= lag else [0.0] * weights.shape[1]
-        change = sum(w * float(r) for w, r in zip(now, returns[t], strict=True))
+        now = [float(w) for w in weights[t - lag]] if t >= lag else [0.0] * len(profiles)
+
+        def target(i: int, worth: float, now: list[float] = now, t: int = t) -> float:
+            return now[i] * worth / capitals[i][t] if capitals[i][t] > 0.0 else 0.0
+
+        # What is removed at this close is paid out of the value that decides how much that is.
+        worth, before, sold = value[-1], value[-1], 0.0
+        for _ in range(100):
+            sold = sum(removing[i][t] * max(units[i] - target(i, worth), 0.0) for i in count)
+            worth = before - sold
+        value[-1] = worth
+        costs[-1] += sold
+        wanted = [target(i, worth) for i in count]
+        bought = sum(adding[i][t] * max(wanted[i] - units[i], 0.0) for i in count)
+        costs.append(bought)
+        change = sum(w * r for w, r in zip(now, returns[t], strict=True)) - bought / worth
         change -= rate * sum(abs(w - old) for w, old in zip(now, held, strict=True))
-        value.append(value[-1] * (1.0 + change))
-        held = now
-    return value
+        value.append(worth * (1.0 + change))
+        held, units = now, wanted
+    return value, costs
 
 
 @pytest.mark.parametrize("solver", ["euclidean", "kl"])
@@ -104,8 +128,10 @@ def test_rotations_are_counted_by_a_loop(solver: SolverName, results: dict[Solve
     assert result.rotation_metrics["rotations"] == count
     assert result.rotation_metrics["share of dates"] == pytest.approx(count / (len(rows) - 1), abs=1e-3)
     assert result.rotation_metrics["rotations a year"] == pytest.approx(252 * count / (len(rows) - 1))
-    assert result.rotation_metrics["rotation cost"] == pytest.approx(
-        0.0005 * (result.ledger.turnover * result.ledger.equity.shift(1)).sum()
+    metrics = result.rotation_metrics
+    assert metrics["rotation cost"] == pytest.approx(result.rotation_cost_by_profile.to_numpy().sum())
+    assert metrics["rotation cost a year, of the capital"] == pytest.approx(
+        metrics["rotation cost"] / 1e6 * 252 / (len(rows) - 1)
     )
 
 
@@ -128,15 +154,160 @@ def test_the_parts_of_the_pnl_sum_to_the_ledgers(solver: SolverName, results: di
 
 
 @pytest.mark.parametrize("lag", [1, 3])
-@pytest.mark.parametrize("rate", [0.0, 0.0005, 0.01])
+@pytest.mark.parametrize("rate", [0.0, 0.01])
 def test_the_ledger_is_a_plain_loop(lag: int, rate: float, data: RotationData, signals: RotationSignals) -> None:
-    engine = RotationEngine(lag=lag, rotation_costs=ProportionalCost(rate) if rate else FREE, capital=250_000.0)
+    engine = RotationEngine(lag=lag, rotation_costs=ProportionalCost(rate) if rate else FREE)
     result = engine.run(data, signals=signals)
     halved = np.where(signals.features["rv20"].to_numpy() > 0.30, 0.5, 1.0)
-    expected = plain_equity(
-        result.allocations.to_numpy() * halved[:, None], signals.returns.to_numpy(), rate, lag, 250_000.0
+    decided = result.allocations.to_numpy() * halved[:, None]
+    value, costs = plain_book(decided, signals, rate, lag, 1e6)
+    np.testing.assert_allclose(result.ledger.equity.to_numpy(), value, rtol=1e-11)
+    extra = result.ledger.cost.to_numpy()
+    np.testing.assert_allclose(result.rotation_cost.to_numpy() - extra, costs, atol=1e-6)
+    assert sum(costs) > 10_000.0
+    assert (extra.sum() > 0.0) == (rate > 0.0)
+    np.testing.assert_allclose(result.rotation_cost_by_profile.sum(axis=1), result.rotation_cost, atol=1e-6)
+
+
+def test_nothing_is_charged_where_nothing_is_carried(data: RotationData, signals: RotationSignals) -> None:
+    """Weights of idle profiles move for nothing, and so do those of a profile on the row that it opens."""
+    result = RotationEngine().run(data, signals=signals)
+    cost = result.rotation_cost_by_profile
+    changed = result.ledger.traded.abs() > 0.01
+    for name, found in signals.profiles.items():
+        held = found.direction != 0
+        idle = ~held
+        assert (changed[name] & idle).sum() > 20
+        assert cost[name][idle].abs().max() == 0.0
+        alone = held & ~held.shift(1, fill_value=False) & ~held.shift(-1, fill_value=False)  # no close to re-size at
+        assert cost[name][alone].abs().max() == 0.0 or not alone.any()
+    assert (cost.sum() > 0.0).all()
+    free = RotationEngine(resizing=False).run(data, signals=signals)
+    assert free.rotation_cost.abs().max() == 0.0
+    assert pnl(free) > pnl(result)
+
+
+def test_a_change_of_half_the_weight_pays_for_half_the_units(data: RotationData, signals: RotationSignals) -> None:
+    """One profile, one close: the money is the profile's own cost of the units."""
+    found = signals.profiles["P1"]
+    rows = found.trades.index[found.trades["rows"] >= 6]
+    entry = signals.dates.get_loc(found.trades["entry"].loc[rows[0]])
+    assert isinstance(entry, int)
+    weights = signals.desirability * 0.0
+    weights.iloc[entry : entry + 2, 0] = 0.30
+    weights.iloc[entry + 2 : entry + 3, 0] = 0.15
+    capital, row = found.capital.to_numpy(), entry + 3  # the first row with 0.15; without weight from the next on
+    engine = RotationEngine(vix_scale_threshold=None)
+    equity = engine.equity(data, signals, weights)
+    free = replace(engine, resizing=False).equity(data, signals, weights)
+    units = [0.30 * equity.iloc[row - 2] / capital[row - 1], 0.15 * equity.iloc[row - 1] / capital[row]]
+    paid = found.resizing["removing"].to_numpy()[row] * (units[0] - units[1])
+    drift = 0.30 * equity.iloc[entry] / capital[entry + 1] - units[0]
+    side = "removing" if drift > 0.0 else "adding"
+    paid += found.resizing[side].to_numpy()[row - 1] * abs(drift)
+    grown = float(free.iloc[row - 1]) - float(equity.iloc[row - 1])
+    assert grown == pytest.approx(paid, rel=2e-3)  # what was paid earlier does not earn
+    assert paid > 50.0
+
+
+def test_signals_are_the_same_for_every_allocator(data: RotationData, signals: RotationSignals) -> None:
+    """A study over cap, floor, budget, solver, sizing and further costs computes them once."""
+    for changes in (
+        {"max_profile_weight": 0.25, "min_profile_weight": 0.10, "budget": 0.8, "solver": "kl"},
+        {"vix_scale_threshold": None, "lag": 2, "resizing": False, "rotation_costs": ProportionalCost(0.001)},
+    ):
+        engine = RotationEngine(**changes)
+        fresh = engine.run(data, start_date=START, end_date=END)
+        again = engine.run(data, signals=signals)
+        pd.testing.assert_series_equal(fresh.ledger.equity, again.ledger.equity, check_exact=True)
+
+
+def test_cut_signals_decide_and_earn_what_the_whole_do(data: RotationData, signals: RotationSignals) -> None:
+    engine = RotationEngine()
+    whole = engine.run(data, signals=signals)
+    early = engine.run(data, signals=signals.until("2016-12-31"))
+    assert early.ledger.dates[-1] == pd.Timestamp("2016-12-30")
+    # The last row knows of no re-sizing at its close.
+    np.testing.assert_allclose(early.ledger.equity[:-1], whole.ledger.equity[: len(early.ledger.dates) - 1], rtol=1e-12)
+    part = signals.window("2016-01-04", "2016-12-30")
+    run = engine.run(data, signals=part)
+    assert (run.ledger.dates[0], run.ledger.dates[-1]) == (pd.Timestamp("2016-01-04"), pd.Timestamp("2016-12-30"))
+    pd.testing.assert_frame_equal(run.allocations, whole.allocations.loc[run.ledger.dates], check_freq=False)
+    np.testing.assert_array_equal(part.returns, signals.returns.loc[part.dates])
+    with pytest.raises(SpecificationError, match="fewer than two rows"):
+        signals.window("2016-01-04", "2016-01-04")
+
+
+def test_data_until_a_date_give_the_decisions_of_the_whole(data: RotationData, signals: RotationSignals) -> None:
+    known = data.until("2016-12-31")
+    assert known.market.index[-1] == known.implied.index[-1] == pd.Timestamp("2016-12-30")
+    assert known.volatility_index is not None
+    assert known.volatility_index.index[-1] == pd.Timestamp("2016-12-30")
+    part = RotationEngine().signals(known, start_date=START)
+    pd.testing.assert_frame_equal(part.desirability, signals.desirability.loc[part.dates], check_freq=False)
+    pd.testing.assert_frame_equal(part.returns.iloc[:-1], signals.returns.loc[part.dates[:-1]], check_freq=False)
+    with pytest.raises(SpecificationError, match="no bar is left"):
+        data.until("1990-01-02")
+
+
+def test_rates_may_be_given_by_date(data: RotationData) -> None:
+    window = {"start_date": "2018-06-01", "end_date": "2018-12-31"}
+    rate = pd.Series(0.02, index=data.market.index)
+    by_date = RotationEngine().signals(replace(data, rate=rate, dividend=rate / 2), **window)  # type: ignore[arg-type]
+    number = RotationEngine().signals(replace(data, rate=0.02, dividend=0.01), **window)  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(by_date.returns, number.returns, check_exact=True)
+    assert replace(data, rate=rate).until("2018-06-01").rate.index[-1] == pd.Timestamp("2018-06-01")  # type: ignore[union-attr]
+    hole = replace(data, rate=rate.drop(pd.Timestamp("2018-07-03")))
+    with pytest.raises(LabelError, match="2018-07-03"):
+        RotationEngine().signals(hole, **window)  # type: ignore[arg-type]
+
+
+def test_orders_are_sized_by_the_capital_behind_them(data: RotationData) -> None:
+    window: dict[str, Any] = {"start_date": "2017-01-03", "end_date": "2018-12-31"}
+    small, large = (
+        RotationEngine(capital=capital).signals(data, **window).profiles for capital in (10_000.0, 100_000_000.0)
     )
-    np.testing.assert_allclose(result.ledger.equity.to_numpy(), expected, rtol=1e-11)
+    for name in ("P1", "P2", "P4"):
+        first = large[name].trades.iloc[0]
+        lots = large[name].lots[large[name].lots["trade"] == 0]
+        spot = float(data.market.close.loc[first["entry"]])
+        long = lots[lots["quantity"] > 0]
+        needed = 100.0 * float((long["quantity"] * long["open_price"]).sum())
+        if name == "P2" and first["direction"] == "short":
+            needed = 100.0 * (0.2 * spot + float(-(lots["quantity"] * lots["open_price"]).sum()))
+        assert first["units"] == pytest.approx(0.40 * 1e8 / needed)
+        assert small[name].trades["units"].max() < 10.0 < 50.0 < large[name].trades["units"].min()
+        # A tenth of the half-spread against a half.
+        ratio = large[name].costs["slippage"].sum() / large[name].costs["spread"].sum()
+        assert ratio == pytest.approx(0.5, abs=0.02)
+        assert small[name].costs["slippage"].sum() / small[name].costs["spread"].sum() == pytest.approx(0.1, abs=0.02)
+    given = RotationEngine(profile_costs=ExecutionCosts(units=100.0))
+    assert given.sized_costs == ExecutionCosts(units=100.0)
+    assert RotationEngine(order_weight=None).sized_costs == RotationEngine().profile_costs
+
+
+def test_a_book_that_fails_says_when(data: RotationData, signals: RotationSignals) -> None:
+    result = RotationEngine(rotation_costs=ProportionalCost(2.0)).run(data, signals=signals)
+    assert result.bankrupt == result.ledger.dates[-1]
+    assert result.bankrupt is not None
+    assert f"bankrupt on {result.bankrupt:%Y-%m-%d}" in repr(result)
+    assert result.attribution_by_profile.sum() == pytest.approx(pnl(result), rel=1e-9)
+    with pytest.raises(InputError):
+        _ = result.performance
+
+
+def test_active_days_are_those_with_a_position_and_a_weight(data: RotationData, signals: RotationSignals) -> None:
+    result = RotationEngine().run(data, signals=signals)
+    expected = [
+        any(result.ledger.executed[name].iloc[t] > 0.0 and found.direction.iloc[t] != 0
+            for name, found in signals.profiles.items())
+        for t in range(len(signals.dates))
+    ]  # fmt: skip
+    assert result.active.to_list() == expected
+    assert 0.2 < np.mean(expected) < 0.8
+    wins = (result.ledger.returns[1:] > 0.0).sum()
+    assert result.performance.win_rate_active == pytest.approx(wins / sum(expected), rel=0.02)
+    assert result.performance.win_rate_all == pytest.approx(wins / (len(expected) - 1))
 
 
 def test_profiles_are_weighted_on_their_own_capital(signals: RotationSignals) -> None:
@@ -154,6 +325,7 @@ def test_profiles_are_run_on_the_studied_rows_with_the_engines_lags_and_costs(
     engine = RotationEngine(profile_costs=costs, fill_lag=fill_lag, hedge_lag=hedge_lag)
     found = engine.signals(data, start_date="2016-01-04", end_date="2016-12-30")
     market = OHLCV(data.market.frame.loc["2016-01-04":"2016-12-30"])
+    costs = replace(costs, order_capital=400_000.0)
     alone = run_profile(
         published_profiles()["P2"],
         market,
@@ -210,12 +382,18 @@ def test_leverage_follows_the_volatility_index(data: RotationData, signals: Rota
         RotationEngine(leverage=VixSteps()).run(data, signals=signals)
 
 
-def test_interest_is_the_part_of_the_pnl_that_no_profile_brought(data: RotationData, signals: RotationSignals) -> None:
+def test_interest_is_a_part_of_its_own(data: RotationData, signals: RotationSignals) -> None:
     financing = Financing(lending=0.01, borrowing=0.05, periods_per_year=252)
     result = RotationEngine(leverage=VixSteps(), financing=financing).run(data, signals=signals)
     interest = float(result.ledger.interest.sum())
     assert interest < 0.0
-    assert result.attribution.total + interest == pytest.approx(pnl(result), rel=1e-9)
+    assert result.attribution_by_profile["cash"] == pytest.approx(interest)
+    assert result.attribution.total == pytest.approx(pnl(result), rel=1e-9)
+    assert result.pnl_by_profile.to_numpy().sum() + interest == pytest.approx(pnl(result), rel=1e-9)
+    # Interest before the first decision takes effect stands under that decision's regime.
+    late = RotationEngine(lag=4, financing=financing).run(data, signals=signals)
+    assert late.ledger.interest.iloc[1] > 0.0
+    assert late.attribution.total == pytest.approx(pnl(late), rel=1e-9)
 
 
 def test_a_volatility_target_cuts_by_the_books_own_trailing_volatility(
@@ -223,7 +401,7 @@ def test_a_volatility_target_cuts_by_the_books_own_trailing_volatility(
 ) -> None:
     target = VolatilityTarget(0.20, 20, periods_per_year=252, undefined="full")
     result = RotationEngine(vix_scale_threshold=0.15, volatility_target=target).run(data, signals=signals)
-    free = RotationEngine(vix_scale_threshold=0.15, rotation_costs=FREE).run(data, signals=signals)
+    free = RotationEngine(vix_scale_threshold=0.15, resizing=False).run(data, signals=signals)
     book = free.ledger.returns.to_numpy()
     # Rows 20, 21, ... have 20 returns behind them that a decision has earned or not.
     for t in range(25, len(book), 97):
@@ -439,6 +617,9 @@ def test_spy_on_the_whole_index_family(market_data: Path, capsys: pytest.Capture
     "change",
     [
         {"profile_costs": ExecutionCosts()},
+        {"capital": 250_000.0},
+        {"order_weight": 0.2},
+        {"partial_fills": PartialFills()},
         {"fill_lag": 2},
         {"hedge_lag": 2},
         {"profiles": {"P1": published_profiles()["P1"]}},
@@ -459,6 +640,7 @@ def test_signals_of_another_engine_are_refused(
         ({"fill_lag": 0}, "fill_lag"),
         ({"hedge_lag": 1.5}, "hedge_lag"),
         ({"capital": -5.0}, "capital"),
+        ({"order_weight": 0.0}, "order_weight"),
         ({"solver": "foo"}, "foo"),
         ({"profiles": {}}, "no profiles"),
         ({"vix_scale_threshold": None, "vix_scale_factor": -3.0}, "vix_scale_factor"),

@@ -25,13 +25,14 @@ from allocopt.backtests.rotation.figures import (
     allocation_evolution,
     allocation_heatmap,
     attribution_figure,
-    money_figure,
     portfolio_figure,
     regime_figure,
 )
+from allocopt.backtests.rotation.figures_money import money_figure
 from allocopt.backtests.rotation.figures_parts import binned, money
 from allocopt.backtests.rotation.money import MoneyComparison, compare_money
 from allocopt.backtests.rotation.result import RotationResult
+from allocopt.costs import ProportionalCost
 from allocopt.regimes import PROFILES, Regime
 
 
@@ -177,7 +178,7 @@ def test_bars_and_cells_are_the_attribution(result: RotationResult) -> None:
         Regime(int(number)).label for number in table.columns
     ]
     assert sum(widths(left)) == pytest.approx(result.ledger.equity.iloc[-1] - 1e6, rel=1e-9)
-    assert "interest" not in figure.get_suptitle()
+    assert "cash" not in [label.get_text() for label in left.get_yticklabels()]
     assert inside(figure)
 
 
@@ -190,7 +191,20 @@ def test_interest_that_no_profile_earned_is_named(data: RotationData, comparison
     found = engine.run(data, signals=comparison.signals)
     interest = float(found.ledger.interest.sum())
     assert abs(interest) > 100.0
-    assert f"interest and funding besides: {interest:+,.0f}" in attribution_figure(found).get_suptitle()
+    figure = attribution_figure(found)
+    assert widths(figure.axes[0])[-1] == pytest.approx(interest)
+    assert figure.axes[0].get_yticklabels()[-1].get_text() == "cash"
+    assert sum(widths(figure.axes[0])) == pytest.approx(found.ledger.equity.iloc[-1] - 1e6, rel=1e-9)
+
+
+def test_a_book_that_failed_is_drawn_with_its_date(data: RotationData, comparison: MoneyComparison) -> None:
+    engine = replace(RotationEngine(), rotation_costs=ProportionalCost(2.0))
+    found = compare_money(engine, data, signals=comparison.signals)
+    lost = found.bankruptcies()
+    assert list(lost) == ["heuristic", "euclidean", "kl"]
+    title = portfolio_figure(found.results["kl"]).axes[0].get_title(loc="left")
+    assert f"bankrupt on {lost['kl']:%Y-%m-%d}" in title
+    assert rendered(found.plot()) > 3000
 
 
 def test_regimes_are_counted_and_every_date_is_marked(result: RotationResult) -> None:

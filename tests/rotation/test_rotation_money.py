@@ -13,6 +13,7 @@ from allocopt.backtests.rotation.engine import RotationData, RotationEngine
 from allocopt.backtests.rotation.money import REPLICATIONS, MoneyComparison, compare_money
 from allocopt.backtests.rotation.result import RotationResult
 from allocopt.backtests.statistics import HAC, StudentisedBootstrap, sharpe_difference
+from allocopt.costs import ProportionalCost
 from allocopt.errors import LabelError, ShapeError, SpecificationError
 from allocopt.market_files import embedded_prices, embedded_volatility_index
 
@@ -64,7 +65,15 @@ def test_the_table_holds_the_figures_of_single_runs(
         assert column["maximum drawdown"] == pytest.approx((1.0 - equity / equity.cummax()).max())
         assert column["turnover a year"] == pytest.approx(252 * result.ledger.turnover.sum() / len(returns))
         assert column["rotations a year"] == pytest.approx(252 * result.rotations.count / len(returns))
-        assert column["cost of rotating"] == pytest.approx(result.ledger.cost.sum())
+        assert column["cost of rotating"] == pytest.approx(result.rotation_cost.sum())
+        assert column["cost of rotating"] > 1000.0
+        downside = np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2))
+        assert column["Sortino ratio"] == pytest.approx(np.sqrt(252) * returns.mean() / downside)
+        assert column["Calmar ratio"] == pytest.approx(column["annual return"] / column["maximum drawdown"])
+        active = result.active.to_numpy()[1:]
+        assert column["win rate, active days"] == pytest.approx((returns[active] > 0.0).mean())
+        assert column["win rate, all days"] == pytest.approx((returns > 0.0).mean())
+        assert column["profit factor"] == pytest.approx(returns[returns > 0.0].sum() / -returns[returns < 0.0].sum())
         assert column["mean cash"] == pytest.approx(1.0 - result.ledger.executed.sum(axis=1).iloc[1:].mean(), abs=1e-12)
         w = result.allocations.to_numpy()
         assert column["dates over the cap"] == (w > 0.40).any(axis=1).sum()
@@ -164,3 +173,20 @@ def test_calls_that_compare_nothing_are_refused(data: RotationData, money: Money
     for label in ("heuristic", "other"):
         with pytest.raises(SpecificationError, match="no other allocator"):
             money.by_profile_and_regime(label)
+
+
+def test_a_bankrupt_book_is_shown_with_its_date_and_not_measured(data: RotationData, money: MoneyComparison) -> None:
+    engine = RotationEngine(rotation_costs=ProportionalCost(1.5))
+    found = compare_money(engine, data, ("heuristic", "euclidean"), signals=money.signals)
+    lost = found.bankruptcies()
+    assert list(lost) == ["heuristic", "euclidean"]
+    table = found.table()
+    for label in lost:
+        assert float(table.loc["total return", label]) <= -1.0  # type: ignore[arg-type]
+        assert np.isnan(float(table.loc["Sharpe ratio", label]))  # type: ignore[arg-type]
+        assert float(table.loc["maximum drawdown", label]) >= 1.0  # type: ignore[arg-type]
+    assert found.tests().isna().all(axis=None)
+    whole = pnl(found.results["euclidean"]) - pnl(found.results["heuristic"])
+    assert found.causes()["whole"] == pytest.approx(whole, abs=1e-6)
+    assert found.by_profile_and_regime().to_numpy().sum() == pytest.approx(whole, abs=1e-5)
+    assert not money.bankruptcies()

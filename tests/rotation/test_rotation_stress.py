@@ -10,7 +10,7 @@ import pytest
 
 from allocopt.allocation import SolverName
 from allocopt.backtests.options import IndexSurface
-from allocopt.backtests.profiles import INDEX_COSTS
+from allocopt.backtests.profiles import INDEX_COSTS, PartialFills
 from allocopt.backtests.rotation import OHLCV, ImpliedVolatility
 from allocopt.backtests.rotation.engine import RotationData, RotationEngine
 from allocopt.backtests.rotation.stress import FIGURES, StressTable, stress
@@ -42,14 +42,15 @@ def cell(found: StressTable, scenario: str, figure: str, label: str) -> float:
 def test_the_table_has_every_scenario_and_figure(found: StressTable) -> None:
     table = found.table()
     assert table.index.tolist() == [
-        BASE, "2x costs", "5x slippage", "hedges 1 row later", "fills 1 row later", BEST, "2016", "2017", "2018"
+        BASE, "2x costs", "3x slippage", "partial fills", "hedges 1 row later", "fills 1 row later",
+        "fills 2 rows later", "fills 3 rows later", "fills 4 rows later", BEST, "2016", "2017", "2018"
     ]  # fmt: skip
     assert table.columns.equals(pd.MultiIndex.from_product([FIGURES, SOLVERS]))
     assert np.isfinite(table.to_numpy()).all()
     assert table.drop_duplicates().shape == table.shape, "no scenario is another one again"
     table.iloc[:] = 0.0
     assert (found.table().to_numpy() != 0.0).any()
-    assert repr(found) == "StressTable(9 scenarios, heuristic, euclidean)"
+    assert repr(found) == "StressTable(13 scenarios, heuristic, euclidean)"
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -59,11 +60,13 @@ def test_the_table_has_every_scenario_and_figure(found: StressTable) -> None:
         (BASE, RotationEngine()),
         (
             "2x costs",
-            RotationEngine(profile_costs=INDEX_COSTS.scaled(costs=2.0), rotation_costs=ProportionalCost(0.001)),
+            RotationEngine(profile_costs=INDEX_COSTS.scaled(costs=2.0)),
         ),
-        ("5x slippage", RotationEngine(profile_costs=INDEX_COSTS.scaled(slippage=5.0))),
+        ("3x slippage", RotationEngine(profile_costs=INDEX_COSTS.scaled(slippage=3.0))),
+        ("partial fills", RotationEngine(partial_fills=PartialFills())),
         ("hedges 1 row later", RotationEngine(hedge_lag=2)),
         ("fills 1 row later", RotationEngine(lag=2, fill_lag=2)),
+        ("fills 4 rows later", RotationEngine(lag=5, fill_lag=5)),
     ],
 )
 def test_a_row_is_a_run_of_its_own(
@@ -76,7 +79,8 @@ def test_a_row_is_a_run_of_its_own(
         "total return": figures.total_return,
         "Sharpe ratio": figures.sharpe,
         "maximum drawdown": figures.max_drawdown,
-        "cost of rotating": float(result.ledger.cost.sum()),
+        "its standard error": figures.sharpe_standard_error,
+        "cost of rotating": float(result.rotation_cost.sum()),
     }
     assert {name: cell(found, scenario, name, solver) for name in FIGURES} == pytest.approx(expected, rel=1e-10)
     pd.testing.assert_series_equal(found.runs[scenario][solver].ledger.equity, result.ledger.equity, check_exact=True)
@@ -85,7 +89,7 @@ def test_a_row_is_a_run_of_its_own(
 def test_costs_and_slippage_only_cost(found: StressTable) -> None:
     for label in SOLVERS:
         base = found.runs[BASE][label].signals.profiles
-        for scenario in ("2x costs", "5x slippage"):
+        for scenario in ("2x costs", "3x slippage"):
             other = found.runs[scenario][label].signals.profiles
             # A stop at a loss may come earlier; the profile without a hedge and with the same trades shows the costs.
             same = [name for name in base if base[name].lots[["opened", "closed"]].equals(
@@ -102,11 +106,12 @@ def test_the_best_days_are_found_by_sorting(label: str, found: StressTable) -> N
     returns = found.runs[BASE][label].ledger.returns
     best = sorted(returns.to_list(), reverse=True)[:10]
     assert sorted(returns.loc[found.best_days[label]].to_list(), reverse=True) == best
-    value, curve, rate, cost = 1_000_000.0, [1_000_000.0], 0.0005, 0.0
-    turnover = found.runs[BASE][label].ledger.turnover.to_list()
+    run = found.runs[BASE][label]
+    value, curve, cost = 1_000_000.0, [1_000_000.0], 0.0
+    rate = (run.rotation_cost / run.ledger.equity.shift(1)).to_list()
     for t, r in enumerate(returns.to_list()[1:], start=1):
         if r not in best:
-            cost += rate * turnover[t] * value
+            cost += rate[t] * value
             value *= 1.0 + r
         curve.append(value)
     changes = np.diff(curve) / np.array(curve[:-1])
@@ -138,10 +143,16 @@ def test_sub_periods_are_slices_that_add_up(label: str, found: StressTable) -> N
 
 def test_own_settings_are_made_harder_from_where_they_are(data: RotationData) -> None:
     engine = RotationEngine(
-        lag=2, fill_lag=2, hedge_lag=3, rotation_costs=(ProportionalCost(0.001), SquareRootImpact(0.002))
+        lag=2,
+        fill_lag=2,
+        hedge_lag=3,
+        resizing=False,
+        partial_fills=PartialFills(),
+        rotation_costs=(ProportionalCost(0.001), SquareRootImpact(0.002)),
     )
     found = stress(engine, data, ["kl"], start_date="2018-01-02", end_date="2018-04-30")
-    late = RotationEngine(lag=3, fill_lag=3, hedge_lag=3, rotation_costs=engine.rotation_costs, solver="kl")
+    late = replace(engine, lag=3, fill_lag=3, solver="kl")
+    assert "partial fills" not in found.table().index  # the base has them
     assert cell(found, "fills 1 row later", "P&L", "kl") == pytest.approx(
         float(late.run(data, start_date="2018-01-02", end_date="2018-04-30").ledger.equity.iloc[-1]) - 1_000_000.0
     )
@@ -160,6 +171,27 @@ def test_a_book_that_fails_is_shown_and_not_measured(data: RotationData) -> None
     assert cell(found, "2018", "P&L", "euclidean") == 0.0
     assert np.isnan(cell(found, "2018", "total return", "euclidean"))
     assert len(found.best_days["euclidean"]) == 0
+    died = found.runs[BASE]["euclidean"].bankrupt
+    assert f"bust {died:%Y-%m-%d}" in found.lines()[1]
+
+
+def test_the_lines_fit_a_terminal_and_hold_the_figures(found: StressTable) -> None:
+    lines = found.lines()
+    assert max(map(len, lines)) <= 80
+    for label in SOLVERS:
+        head = next(k for k, line in enumerate(lines) if line.startswith(label))
+        base = lines[head + 1].split()
+        assert base[0] == BASE
+        assert float(base[1].replace(",", "")) == pytest.approx(cell(found, BASE, "P&L", label), abs=0.5)
+        assert float(base[3]) == pytest.approx(cell(found, BASE, "Sharpe ratio", label), abs=0.005)
+        assert float(base[4].strip("()")) == pytest.approx(cell(found, BASE, "its standard error", label), abs=0.005)
+        for date in found.best_days[label]:
+            assert any(f"{date:%Y-%m-%d}" in line for line in lines)
+    best = found.best()
+    assert len(best) == 20
+    own = best[best["allocator"] == "euclidean"]["return"].to_list()
+    assert own == sorted(own, reverse=True)
+    assert best["regime"].isin(range(1, 6)).all()
 
 
 def test_the_published_years_are_four_periods() -> None:
