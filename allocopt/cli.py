@@ -1,7 +1,8 @@
-"""The command line: ``allocopt compare``, ``rotation``, ``trend-basket`` and ``audit``."""
+"""The command line: ``compare``, a command for each system, ``walk-forward``, ``runs``, ``show`` and ``audit``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,12 @@ from allocopt._terminal import sentences
 from allocopt.audit_command import audit
 from allocopt.errors import DataFileError, InputError, SpecificationError
 from allocopt.limits import Limits
-from allocopt.rotation_command import money_lines, rotation
+from allocopt.rotation_command import money_lines, rotation, write_money
+from allocopt.runs_command import runs, show
+from allocopt.sector_rotation_command import sector_rotation
 from allocopt.trend_basket_command import trend_basket
+from allocopt.volatility_alpha_command import volatility_alpha, volatility_alpha_windows
+from allocopt.walk_forward_command import walk_forward
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +35,13 @@ app = typer.Typer(
     "the systems built on them.",
 )
 app.command()(rotation)
+app.add_typer(sector_rotation, name="sector-rotation")
 app.command()(trend_basket)
+app.command()(volatility_alpha)
+app.command()(volatility_alpha_windows)
+app.command()(walk_forward)
+app.command()(runs)
+app.command()(show)
 app.command()(audit)
 
 
@@ -40,6 +51,15 @@ class Implied(StrEnum):
     INDEX = "index"
     PROXY = "realized-proxy"
     INDEX_THEN_PROXY = "index-then-proxy"
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How the profiles' options are priced and charged."""
+
+    etf: bool
+    rate: float
+    dividend: float
 
 
 def main() -> None:
@@ -96,6 +116,11 @@ def compare(
     cap: Annotated[float, typer.Option(help="Largest weight of a sleeve, decimal.")] = 0.40,
     floor: Annotated[float, typer.Option(help="Smallest weight of a sleeve that is held, decimal.")] = 0.05,
     budget: Annotated[float, typer.Option(help="Largest sum of weights, decimal; the rest is cash.")] = 1.0,
+    etf: Annotated[
+        bool, typer.Option("--etf", help="Costs of an ETF's options, for prices near 100 to 1,000; default: an index.")
+    ] = False,
+    rate: Annotated[float, typer.Option(help="Interest rate of the option prices, decimal per year.")] = 0.0,
+    dividend: Annotated[float, typer.Option(help="Dividend yield of the option prices, decimal per year.")] = 0.0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files in the output folder even if they were edited.")
     ] = False,
@@ -106,8 +131,8 @@ def compare(
     heuristic, the Euclidean and the KL projection turn it into weights on the same dates. Prints what each keeps and
     breaks, and what their difference is made of; then, on the dates with a real volatility index, the money: the
     profiles' backtests on a volatility surface, weighted by each allocator in the same accounts. Writes comparison.png,
-    summary.csv, steps.csv, desirability.parquet, money.png, money.csv, sharpe-tests.csv, money-steps.csv and, for each
-    allocator, weights as CSV and Parquet.
+    summary.csv, steps.csv, desirability.parquet, money.png, the tables of the money (money.csv, performance.csv,
+    sharpe-tests.csv, money-steps.csv and others) and, for each allocator, weights as CSV and Parquet.
 
     Weights are decided with what is known at each date's close. All figures are decimal fractions of capital.
     """
@@ -117,7 +142,8 @@ def compare(
             raise SpecificationError(
                 "--volatility-index goes with --prices", remedy="give both files, or neither for the embedded data"
             )
-        result, money, notes = _study(prices, volatility_index, implied, limits, output, overwrite)
+        options = _Options(etf, rate, dividend)
+        result, money, notes = _study(prices, volatility_index, implied, limits, options, output, overwrite)
         _report(result, notes)
         if money is None:
             typer.echo("\nThe money is not accounted for: see the note above.")
@@ -131,6 +157,7 @@ def _study(
     volatility_index: Path | None,
     implied: Implied | None,
     limits: Limits,
+    options: _Options,
     output: Path,
     overwrite: bool,
 ) -> tuple[Comparison, MoneyComparison | None, list[str]]:
@@ -154,7 +181,7 @@ def _study(
         result = compare_allocators(inputs.desirability, limits)
         bar.update()
         step("accounting (first run compiles)")
-        money, why = _money(prices, volatility_index, implied, limits)
+        money, why = _money(prices, volatility_index, implied, limits, options)
         bar.update()
         step("writing")
         with result_folder(output, overwrite=overwrite) as folder:
@@ -163,10 +190,7 @@ def _study(
             result.summary().to_csv(folder / "summary.csv", index_label="figure")
             result.steps().to_csv(folder / "steps.csv")
             if money is not None:
-                money.plot().savefig(folder / "money.png", dpi=150)
-                money.table().to_csv(folder / "money.csv", index_label="figure")
-                money.tests().to_csv(folder / "sharpe-tests.csv", index_label="pair")
-                money.steps().to_csv(folder / "money-steps.csv")
+                write_money(money, folder)
             inputs.desirability.assign(regime=inputs.regimes).to_parquet(folder / "desirability.parquet")
             for label, allocation in result.allocations.items():
                 frame = allocation.to_frame()
@@ -177,20 +201,25 @@ def _study(
 
 
 def _money(
-    prices: Path | None, volatility_index: Path | None, implied: Implied | None, limits: Limits
+    prices: Path | None, volatility_index: Path | None, implied: Implied | None, limits: Limits, options: _Options
 ) -> tuple[MoneyComparison | None, list[str]]:
     """Give the comparison with money, or why there is none: too few dates, or an index with holes."""
+    from allocopt.backtests.profiles import ETF_COSTS, INDEX_COSTS
     from allocopt.backtests.rotation.engine import RotationEngine
     from allocopt.backtests.rotation.money import compare_money
     from allocopt.rotation_data import rotation_data
 
     indices = None if volatility_index is None else {"vix": volatility_index}
     try:
-        files = rotation_data(prices, indices, proxy=implied is Implied.PROXY)
+        files = rotation_data(
+            prices, indices, proxy=implied is Implied.PROXY, rate=options.rate, dividend=options.dividend
+        )
         engine = RotationEngine(
-            max_profile_weight=limits.cap, min_profile_weight=limits.floor, budget=limits.budget
+            max_profile_weight=limits.cap, min_profile_weight=limits.floor, budget=limits.budget,
+            profile_costs=ETF_COSTS if options.etf else INDEX_COSTS,
         )  # fmt: skip
-        return compare_money(engine, files.data), files.notes[1:]
+        money = compare_money(engine, files.data)
+        return money, [*files.notes[1:], *files.sources(money.signals.dates)]
     except (DataFileError, SpecificationError, InputError) as error:  # too few dates, no index, one with holes
         return None, [f"Money: not accounted for, because {error}"]
 

@@ -195,10 +195,7 @@ def write_rotation(money: MoneyComparison, stress: StressTable | None, output: P
             stress.table().to_csv(folder / "stress.csv")
             stress.best().to_csv(folder / "stress-best-days.csv", index=False)
         for label, result in money.results.items():
-            # The ledger has no column of its own for what a profile pays to hold more or less: it is in the funding.
-            ledger = _flat(result.ledger.to_frame()).drop(columns=["ledger cost", "ledger funding"])
-            ledger.insert(5, "ledger cost of rotating", result.rotation_cost)
-            ledger.to_csv(folder / f"ledger-{label}.csv", index_label="date")
+            _flat(result.ledger.to_frame()).to_csv(folder / f"ledger-{label}.csv", index_label="date")
             result.rotation_cost_by_profile.to_csv(folder / f"rotation-cost-{label}.csv", index_label="date")
             result.allocations.to_csv(folder / f"weights-{label}.csv", index_label="date")
             if result.bankrupt is None:

@@ -16,6 +16,7 @@ Settings = TypeVar("Settings")
 def kinds() -> dict[str, type]:
     """Classes that a table may name under ``kind``."""
     from allocopt.backtests import overlays
+    from allocopt.backtests.volatility_alpha import VolatilityAlpha
     from allocopt.costs import ProportionalCost, SpreadCost, SquareRootImpact
     from allocopt.limits import Limits
     from allocopt.solvers import Heuristic, Projection
@@ -23,7 +24,7 @@ def kinds() -> dict[str, type]:
     named = (
         Limits, Projection, Heuristic, ProportionalCost, SpreadCost, SquareRootImpact, overlays.Fixed,
         overlays.VixSteps, overlays.VixFineSteps, overlays.VixInverse, overlays.RealizedVolHalving,
-        overlays.VolatilityTarget,
+        overlays.VolatilityTarget, VolatilityAlpha,
     )  # fmt: skip
     return {kind.__name__: kind for kind in named}
 

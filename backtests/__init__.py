@@ -15,9 +15,12 @@ from allocopt.backtests.rotation.engine import RotationData, RotationEngine
 from allocopt.backtests.rotation.money import MoneyComparison, compare_money
 from allocopt.backtests.rotation.result import RotationResult
 from allocopt.backtests.schedules import Calendar, EveryRow, EveryRows, MinimumGap, Schedule, schedule_from
+from allocopt.backtests.sector_rotation.data import SectorData
+from allocopt.backtests.sector_rotation.specification import SectorRotation
 from allocopt.backtests.studies import check_causality, cost_sweep, phase_sweep
 from allocopt.backtests.trades import TradeStatistics, trade_statistics
 from allocopt.backtests.trend_basket import TrendBasket
+from allocopt.backtests.volatility_alpha.specification import VolatilityAlpha
 
 __all__ = [
     "Calendar",
@@ -34,8 +37,11 @@ __all__ = [
     "RotationEngine",
     "RotationResult",
     "Schedule",
+    "SectorData",
+    "SectorRotation",
     "TradeStatistics",
     "TrendBasket",
+    "VolatilityAlpha",
     "account",
     "account_grid",
     "check_causality",

@@ -15,7 +15,7 @@ _two = types.float64[:, ::1]
 
 _GRID = types.void(
     _table, types.boolean, types.int64, _stack, types.Array(types.int64, 2, "C", readonly=True), types.int64,
-    types.float64, _rows, _stack, _stack, _row, _row, _table, types.float64,
+    types.float64, _rows, _stack, _stack, _row, _row, _table, _row, types.float64,
     _rows, _rows, _rows, _rows, _two, _two, _two, types.int64[:, ::1], _two,
 )  # fmt: skip
 
@@ -35,6 +35,7 @@ def run_grid(
     lending,
     borrowing,
     funding,
+    charges,
     capital,
     which_weights,  # (B,)
     which_costs,  # (B,)
@@ -57,7 +58,7 @@ def run_grid(
         w, c, o = which_weights[b], which_costs[b], places[b]
         how, row, column, _ = run(
             prices, relative, mode, weights[w], decided[w], lags[b], gaps, lot, kinds, first[c], second[c],
-            lending, borrowing, funding, capital, figures, causes, pnl, record, record_rows, residuals[o],
+            lending, borrowing, funding, charges, capital, figures, causes, pnl, record, record_rows, residuals[o],
         )  # fmt: skip
         ends[o, 0] = how
         ends[o, 1] = row

@@ -1,4 +1,4 @@
-"""Read weights, prices, exposure and funding, and line them up on the rows of the ledger."""
+"""Read weights, prices, exposure, funding and charges, and line them up on the rows of the ledger."""
 
 from __future__ import annotations
 
@@ -198,7 +198,38 @@ def read_funding(funding: pd.DataFrame | None, market: Market) -> FloatArray:
     return finite_table(funding[market.sleeves.to_list()], "funding rate")
 
 
-def gather(decisions: Decisions, market: Market, execution: Execution, funding: FloatArray, capital: float) -> Inputs:
+def read_charges(charges: pd.DataFrame | None, market: Market) -> FloatArray:
+    """Charges on the rows and sleeves of the market; no rows where there are none."""
+    if charges is None:
+        return np.empty((0, len(market.sleeves)))
+    require_kind(charges, pd.DataFrame, "the table of charges")
+    if not charges.index.equals(market.dates) or set(charges.columns) != set(market.sleeves):
+        raise LabelError(
+            "charges have other dates or sleeves than the prices",
+            remedy="give one a row and sleeve, 0.0 where nothing is paid",
+        )
+    found = finite_table(charges[market.sleeves.to_list()], "charge")
+    if (found < 0.0).any():
+        row, column = np.argwhere(found < 0.0)[0].tolist()
+        raise InputError(
+            "a charge is negative",
+            where=market.where(row, column),
+            value=float(found[row, column]),
+            remedy="charges are paid: give the fraction of the value without a sign",
+        )
+    if np.shares_memory(found, charges.to_numpy()):  # the ledger shows it later
+        found = found.copy()
+    return found
+
+
+def gather(
+    decisions: Decisions,
+    market: Market,
+    execution: Execution,
+    funding: FloatArray,
+    charges: FloatArray,
+    capital: float,
+) -> Inputs:
     """Everything that the rows need."""
     if isinstance(capital, bool) or not isinstance(capital, (int, float, np.number)) or not 0.0 < capital < np.inf:
         raise SpecificationError("capital is no positive amount", value=plain(capital), remedy="give money above 0")
@@ -217,5 +248,6 @@ def gather(decisions: Decisions, market: Market, execution: Execution, funding: 
         lending=lending,
         borrowing=borrowing,
         funding=funding,
+        charges=charges,
         capital=float(capital),
     )

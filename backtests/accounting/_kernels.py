@@ -1,8 +1,8 @@
 """The ledger, row by row, compiled.
 
 Row t is the period from the close of row t-1 to the close of row t. At its start, at the prices of row t-1, holdings
-are set to what was decided on row t - lag and the trades are paid for; then the period's price changes, interest and
-funding are booked. ``_python.py`` does the same in plain Python.
+are set to what was decided on row t - lag, and the trades and charges are paid for; then the period's price changes,
+interest and funding are booked. ``_python.py`` does the same in plain Python.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _whole = types.int64[::1]
 
 _RUN = types.UniTuple(types.int64, 4)(
     _table, types.boolean, types.int64, _table, _rows, types.int64, types.int64, types.float64,
-    _rows, _table, _table, _row, _row, _table, types.float64, _two, _two, _one, _two, _whole, _one,
+    _rows, _table, _table, _row, _row, _table, _row, types.float64, _two, _two, _one, _two, _whole, _one,
 )  # fmt: skip
 
 
@@ -79,9 +79,10 @@ def run(
     lending,  # (T,) per row, known at its close; empty without financing
     borrowing,
     funding,  # (T, n), paid by longs over the row; no rows without funding
+    charges,  # (T,), paid at the start of the row, fractions of the value, all sleeves together; empty without charges
     capital,
     figures,  # out (6, T), zeros before
-    causes,  # out (T, K), money, zeros before; no rows where it is not wanted
+    causes,  # out (T, K), or (T, K + 1) with charges, money, zeros before; no rows where it is not wanted
     pnl,  # out (n,), sum over the rows
     record,  # out (R, n), shares (holdings) or weights (constant mix) from a row on; no rows where it is not wanted
     record_rows,  # out (R,)
@@ -100,6 +101,8 @@ def run(
     residuals[:] = 0.0
     financed = len(lending) > 0
     funded = len(funding) > 0
+    charged = len(charges) > 0
+    all_charges = 0.0
     plain = mode == HOLDINGS and not funded  # rows of nothing but shares at known prices have a short way
     row = np.empty(n)
     gains = np.empty(n)
@@ -185,6 +188,13 @@ def run(
                     record_rows[count] = t
                 count += 1
             turnover /= value
+        if charged:
+            charge = charges[t] * value
+            cost += charge
+            cash -= charge
+            all_charges += charge
+            if len(causes) > 0:
+                causes[t, len(kinds)] = charge
         if mode == CONSTANT_MIX:
             invested = 0.0
             for i in range(n):
@@ -277,5 +287,5 @@ def run(
     whole = value - capital + spent - other
     residuals[0] = worst
     residuals[1] = abs(pnl.sum() - whole) / largest
-    residuals[2] = abs(total_by_cause.sum() - spent) / largest
+    residuals[2] = abs(total_by_cause.sum() + all_charges - spent) / largest
     return (DONE if value > 0.0 else BANKRUPT), rows - 1, 0, count

@@ -21,7 +21,8 @@ BANKRUPT, NO_PRICE, BAD_PRICE, NO_FINANCING, DONE = "bankrupt", "no price", "bad
 def run_rows(inputs: Inputs, costs: Sequence[Cost], sleeves: pd.Index) -> Raw:
     """One ledger with any cost objects."""
     rows, n = inputs.prices.shape
-    raw = Raw.empty(rows, n, len(costs), records=rows)
+    charged = len(inputs.charges) > 0
+    raw = Raw.empty(rows, n, len(costs) + charged, records=rows)
     held = [0.0] * n
     target: dict[int, float] = {}
     last = [1.0 if inputs.relative else float(price) for price in inputs.prices[0]]
@@ -64,6 +65,8 @@ def run_rows(inputs: Inputs, costs: Sequence[Cost], sleeves: pd.Index) -> Raw:
             held[i] = wanted
         fractions = np.array(trades) / value
         paid = [_charge(cost, fractions, sleeves, last, value) for cost in costs]
+        if charged:
+            paid.append(math.fsum(inputs.charges[t]) * value)
         cost = math.fsum(paid)
         if inputs.mode == "constant-mix":
             cash = value - math.fsum(weight * value for weight in held) - cost

@@ -46,6 +46,7 @@ class Inputs:
     lending: FloatArray  # (T,) per row, or empty
     borrowing: FloatArray
     funding: FloatArray  # (T, n), or no rows
+    charges: FloatArray  # (T, n), or no rows
     capital: float
 
 
@@ -58,7 +59,7 @@ class Raw:
     """
 
     figures: FloatArray  # (T, 6)
-    causes: FloatArray  # (T, K)
+    causes: FloatArray  # (T, K), the charges last
     pnl: FloatArray  # (n,)
     record: FloatArray  # (R, n)
     record_rows: IntArray  # (R,)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from allocopt.backtests._checks import day
-from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_funding
+from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_charges, read_funding
 from allocopt.backtests.accounting._python import run_rows
 from allocopt.backtests.accounting._raw import COST, ENDED, GAPS, IDENTITIES, MODES, TOLERANCE, FloatArray, Inputs, Raw
 from allocopt.backtests.accounting.ledger import Ledger
@@ -16,6 +16,9 @@ from allocopt.backtests.accounting.specification import Execution
 from allocopt.charging import KernelCosts, cost_labels, kernel_costs
 from allocopt.costs import MarketCost
 from allocopt.errors import InputError, LedgerError, SpecificationError
+
+#: Column of the charges among the costs by cause.
+CHARGES = "charges"
 
 
 def account(
@@ -26,6 +29,7 @@ def account(
     returns: pd.DataFrame | None = None,
     exposure: float | pd.Series = 1.0,
     funding: pd.DataFrame | None = None,
+    charges: pd.DataFrame | None = None,
     capital: float = 1.0,
 ) -> Ledger:
     """Carry out decided weights on prices, and book every cent: trades, costs, interest, funding, profit and loss.
@@ -53,6 +57,10 @@ def account(
     funding : DataFrame, shape (T, n), optional
         Perpetual funding: decimal rate over each row that longs pay (and shorts receive) on their position at the
         row's start.
+    charges : DataFrame, shape (T, n), optional
+        Costs that do not follow from the trades: paid out of cash at the start of each row, as decimal fractions of the
+        value then, before any cost of the row; 0.0 where nothing is due, never negative. They need no position in the
+        sleeve. Row 0, which ends no period, is not used.
     capital : float, default 1.0
         Money at the close of row 0.
 
@@ -64,7 +72,7 @@ def account(
     Raises
     ------
     InputError
-        For a price, weight, exposure or rate that is missing where it is needed, infinite, or not positive.
+        For a price, weight, exposure, rate or charge that is missing where it is needed, infinite, or of a wrong sign.
     LabelError, ShapeError
         For tables that do not belong together.
     SpecificationError
@@ -94,7 +102,7 @@ def account(
     market = Market.read(prices, returns).for_mode(how.mode)
     require_shares(how, relative=returns is not None)
     decisions = Decisions.read(weights, exposure, how, market)
-    inputs = gather(decisions, market, how, read_funding(funding, market), capital)
+    inputs = gather(decisions, market, how, read_funding(funding, market), read_charges(charges, market), capital)
     compiled = kernel_costs(how.causes, len(market.sleeves), market.sleeves)
     if compiled is None:
         raw, labels = run_rows(inputs, how.causes, market.sleeves), cost_labels(how.causes)
@@ -102,7 +110,18 @@ def account(
         raw, labels = run_compiled(inputs, compiled), compiled.labels
     check_end(raw.how, raw.row, raw.column, market)
     check_residuals(raw.residuals)
+    if len(inputs.charges):
+        labels = with_charges(labels)
     return Ledger(market, decisions, how, inputs, labels, raw, "python" if compiled is None else "compiled")
+
+
+def with_charges(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels of the causes and of the charges, which come last."""
+    if CHARGES in labels:
+        raise SpecificationError(
+            "a cost has the name of the charges", value=CHARGES, remedy="give its class another label"
+        )
+    return (*labels, CHARGES)
 
 
 def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
@@ -113,7 +132,8 @@ def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
     decisions = int((inputs.decided >= 0).sum())
     # Trades that wait for a price are carried out on rows of their own.
     records = rows if inputs.gaps == "hold" else min(rows, decisions)
-    raw = Raw.empty(rows, n, len(costs.kind) if len(costs.kind) > 1 else 0, records)
+    causes = len(costs.kind) + (len(inputs.charges) > 0)
+    raw = Raw.empty(rows, n, causes if causes > 1 else 0, records)
     how, row, column, count = kernels.run(
         inputs.prices,
         inputs.relative,
@@ -129,15 +149,16 @@ def run_compiled(inputs: Inputs, costs: KernelCosts) -> Raw:
         inputs.lending,
         inputs.borrowing,
         inputs.funding,
+        inputs.charges.sum(axis=1),
         inputs.capital,
         raw.figures.T,
-        raw.causes if len(costs.kind) > 1 else np.zeros((0, 1)),  # the one cause has the costs themselves
+        raw.causes if causes > 1 else np.zeros((0, 1)),  # the one cause has the costs themselves
         raw.pnl,
         raw.record,
         raw.record_rows,
         raw.residuals,
     )
-    if len(costs.kind) == 1:
+    if causes == 1:
         raw = replace(raw, causes=raw.figures[:, COST : COST + 1])
     return raw.ended(ENDED[how], row, column, count)
 

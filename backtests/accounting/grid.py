@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_funding
+from allocopt.backtests.accounting._inputs import Decisions, Market, gather, read_charges, read_funding
 from allocopt.backtests.accounting._python import run_rows
 from allocopt.backtests.accounting._raw import ENDED, GAPS, MODES, FloatArray, Inputs
 from allocopt.backtests.accounting.engine import check_end, check_residuals, require_execution, require_shares
@@ -37,7 +37,7 @@ class LedgerGrid:
     turnover : DataFrame, shape (T, cells)
         Fraction of the value traded at the start of each row, both sides.
     cost : DataFrame, shape (T, cells)
-        Money paid for trading at the start of each row.
+        Money paid for trading, and charges, at the start of each row.
     bankrupt : Series by cell
         Date of the bankruptcy, NaT where there was none.
     identities : Series by cell
@@ -65,6 +65,7 @@ def account_grid(
     returns: pd.DataFrame | None = None,
     exposure: float | pd.Series | Mapping[Any, float | pd.Series] = 1.0,
     funding: pd.DataFrame | None = None,
+    charges: pd.DataFrame | None = None,
     capital: float = 1.0,
     n_jobs: int = -1,
 ) -> LedgerGrid:
@@ -74,7 +75,7 @@ def account_grid(
     ----------
     weights : DataFrame or mapping of DataFrames
         As for `account`; a mapping gives one run a key.
-    prices, returns, funding, capital
+    prices, returns, funding, charges, capital
         As for `account`, the same for all runs.
     execution : Execution or mapping of Executions, optional
         As for `account`.
@@ -109,7 +110,7 @@ def account_grid(
     tables, sizes = _named(weights), _named(exposure)
     executions = _named(Execution() if execution is None else execution)
     market = Market.read(prices, returns)
-    rates = read_funding(funding, market)
+    rates, paid = read_funding(funding, market), read_charges(charges, market)
     markets: dict[str, Market] = {}
     decisions: dict[tuple[object, ...], Decisions] = {}
     cells: list[_Cell] = []
@@ -124,7 +125,7 @@ def account_grid(
             key = (table_name, size_name, id(how.schedule), how.financing is None)
             if key not in decisions:
                 decisions[key] = Decisions.read(table, size, how, own)
-            inputs = gather(decisions[key], own, how, rates, capital)
+            inputs = gather(decisions[key], own, how, rates, paid, capital)
         cells.append(_Cell(names, how, inputs, costs))
     levels = [
         level for level, given in (("weights", tables), ("exposure", sizes), ("execution", executions))
@@ -228,6 +229,7 @@ def _kernel_cells(cells: list[_Cell], places: npt.NDArray[np.int64], found: _Fig
         shared.lending,
         shared.borrowing,
         shared.funding,
+        shared.charges.sum(axis=1),
         shared.capital,
         which,
         np.arange(len(cells)),

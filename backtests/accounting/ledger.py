@@ -80,7 +80,7 @@ class Ledger:
 
     @property
     def cost(self) -> pd.Series[float]:
-        """What trading cost at the start of each row, money."""
+        """What trading cost, and what was charged, at the start of each row, money."""
         return self._figure(3, "cost")
 
     @property
@@ -95,7 +95,7 @@ class Ledger:
 
     @property
     def costs(self) -> pd.DataFrame:
-        """What trading cost at the start of each row by cause, money."""
+        """What was paid at the start of each row by cause, money; the last is ``charges``, where there are some."""
         return pd.DataFrame(self._raw.causes[: self._rows], index=self.dates, columns=list(self._labels))
 
     @cached_property
@@ -162,8 +162,17 @@ class Ledger:
         return self._frame(changes * prices / self._value_before[:, None])
 
     @cached_property
+    def charges(self) -> pd.DataFrame | None:
+        """Charges paid for each sleeve at the start of each row, money; None where none were given."""
+        if not len(self._inputs.charges):
+            return None
+        paid = self._inputs.charges[: self._rows] * self._value_before[:, None]
+        paid[0] = 0.0
+        return self._frame(paid)
+
+    @cached_property
     def sleeve_cost(self) -> pd.DataFrame:
-        """What trading each sleeve cost at the start of each row, money; the sleeves sum to `cost`."""
+        """What trading each sleeve cost, and its charges, at the start of each row, money; they sum to `cost`."""
         trades = self.traded.to_numpy()
         cost = np.zeros_like(trades)
         rows = np.flatnonzero((trades != 0.0).any(axis=1))
@@ -183,7 +192,7 @@ class Ledger:
                     cost[row] += at.cost(trades[row], self.sleeves) * before[row]
             else:
                 cost[rows] += cause.cost(trades[rows], self.sleeves) * before[rows, None]
-        return self._frame(cost)
+        return self._frame(cost if self.charges is None else cost + self.charges.to_numpy())
 
     @cached_property
     def sleeve_pnl(self) -> pd.DataFrame:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from allocopt.backtests.overlays import Exposure, LeveragePolicy, RealizedVolHalving
-from allocopt.backtests.rotation.signals import RotationData, RotationSignals
+from allocopt.backtests.rotation.signals import RotationSignals
 
 
 def exposure_of(
     threshold: float | None,
     factor: float,
     leverage: LeveragePolicy | None,
-    data: RotationData,
+    volatility_index: pd.Series[float] | None,
     signals: RotationSignals,
 ) -> tuple[pd.Series[float], tuple[Exposure, ...]]:
     """Factor on the weights of each date, and what each policy decided."""
@@ -21,7 +21,7 @@ def exposure_of(
     if threshold is not None:
         policies.append(RealizedVolHalving(threshold, factor).exposure(dates, realized_volatility=realized))
     if leverage is not None:
-        policies.append(leverage.exposure(dates, volatility_index=data.volatility_index, realized_volatility=realized))
+        policies.append(leverage.exposure(dates, volatility_index=volatility_index, realized_volatility=realized))
     total = pd.Series(1.0, index=dates, name="exposure")
     for policy in policies:
         total = total * policy.decided

@@ -40,6 +40,7 @@ from allocopt.backtests.rotation.signals import (
     compute_signals,
     silent,
 )
+from allocopt.backtests.rotation.study import RotationRows, require_settings, signals_for
 from allocopt.compatibility import RegimeCompatibility
 from allocopt.costs import Cost
 from allocopt.errors import SpecificationError
@@ -244,30 +245,52 @@ class RotationEngine:
         """
         found = signals_for(self, data, start_date, end_date, signals, progress)
         (progress or silent)("allocating and accounting")
-        allocation = allocate(found.desirability, self.limits, solver=self.solver)
-        return self.account(data, found, allocation)
+        return self.run_rows(RotationRows(found, data.volatility_index))
+
+    def run_rows(self, rows: RotationRows) -> RotationResult:
+        """Run the engine on signals alone, without the data that they were computed from; `run` ends with this.
+
+        Parameters
+        ----------
+        rows : RotationRows
+            With signals of an engine with the same profiles, costs, fills and compatibility.
+
+        Raises
+        ------
+        ShapeError, SpecificationError
+            For anything else than such rows, or a leverage policy whose volatility index they lack.
+        """
+        signals = require_kind(rows, RotationRows, "the rows of the engine").signals
+        require_settings(self, signals)
+        return self._result(rows, allocate(signals.desirability, self.limits, solver=self.solver))
 
     def account(
         self, data: RotationData, signals: RotationSignals, allocation: Allocation[pd.DataFrame, pd.Series[Any]]
     ) -> RotationResult:
         """Size and account for weights that were found some other way; `run` does this with `allocate`'s."""
-        ledger, policies, scaling = self._carry_out(data, signals, allocation.weights)
+        return self._result(RotationRows(signals, data.volatility_index), allocation)
+
+    def equity(self, data: RotationData, signals: RotationSignals, weights: pd.DataFrame) -> pd.Series[float]:
+        """Equity of any weights on the same signals, sized and accounted for in the same way."""
+        return self._carry_out(RotationRows(signals, data.volatility_index), weights)[0].equity
+
+    def _result(self, rows: RotationRows, allocation: Allocation[pd.DataFrame, pd.Series[Any]]) -> RotationResult:
+        ledger, policies, scaling = self._carry_out(rows, allocation.weights)
         return RotationResult(
             ledger=ledger,
             allocation=allocation,
-            signals=signals,
+            signals=rows.signals,
             exposure_policies=policies,
             volatility_scaling=scaling,
         )
 
-    def equity(self, data: RotationData, signals: RotationSignals, weights: pd.DataFrame) -> pd.Series[float]:
-        """Equity of any weights on the same signals, sized and accounted for in the same way."""
-        return self._carry_out(data, signals, weights)[0].equity
-
     def _carry_out(
-        self, data: RotationData, signals: RotationSignals, weights: pd.DataFrame
+        self, rows: RotationRows, weights: pd.DataFrame
     ) -> tuple[Ledger, tuple[Exposure, ...], VolatilityScaling | None]:
-        exposure, policies = exposure_of(self.vix_scale_threshold, self.vix_scale_factor, self.leverage, data, signals)
+        signals = rows.signals
+        exposure, policies = exposure_of(
+            self.vix_scale_threshold, self.vix_scale_factor, self.leverage, rows.volatility_index, signals
+        )
         scaling: VolatilityScaling | None = None
         if self.volatility_target is not None:
             scaling = self.volatility_target.scale(weights.mul(exposure, axis=0), signals.returns, self.lag)
@@ -275,29 +298,3 @@ class RotationEngine:
         execution = Execution(mode="constant-mix", lag=self.lag, costs=self.rotation_costs, financing=self.financing)
         ledger = account_with_resizing(weights, execution, signals, exposure, self.capital, charged=self.resizing)
         return ledger, policies, scaling
-
-
-def signals_for(
-    engine: RotationEngine,
-    data: RotationData,
-    start: Date | None,
-    end: Date | None,
-    signals: RotationSignals | None,
-    progress: Progress | None = None,
-) -> RotationSignals:
-    """Signals that were given, or those of a window; both at once would leave the window unread."""
-    if signals is None:
-        return engine.signals(data, start_date=start, end_date=end, progress=progress)
-    if start is not None or end is not None:
-        raise SpecificationError(
-            "signals are given together with a window",
-            value=(str(start), str(end)),
-            remedy="give the window to RotationEngine.signals, and leave it out here",
-        )
-    found = require_kind(signals, RotationSignals, "the signals")
-    if found.settings != engine.settings:
-        raise SpecificationError(
-            "the signals were made with other profiles, costs, lags or compatibility than the engine has",
-            remedy="call signals() of this engine",
-        )
-    return found

@@ -33,8 +33,8 @@ class RotationResult:
     Attributes
     ----------
     ledger : Ledger
-        The accounts of the whole book; `portfolio` is another name for it. Its ``funding`` is what re-sizing the
-        profiles' positions cost, below zero: see `rotation_cost_by_profile`.
+        The accounts of the whole book; `portfolio` is another name for it. Its ``charges`` are what re-sizing the
+        profiles' positions cost.
     allocation : Allocation
         Weights with status and certificate, by date.
     signals : RotationSignals
@@ -80,12 +80,12 @@ class RotationResult:
     @cached_property
     def rotation_cost_by_profile(self) -> pd.DataFrame:
         """What holding more or less of each profile's position cost on each row, and further rotation costs, money."""
-        return self.ledger.sleeve_cost - self.ledger.sleeve_funding
+        return self.ledger.sleeve_cost
 
     @cached_property
     def rotation_cost(self) -> pd.Series[float]:
         """Cost of rotating on each row, money; the profiles sum to it."""
-        return (self.ledger.cost - self.ledger.funding).rename("rotation cost")
+        return self.ledger.cost.rename("rotation cost")
 
     @cached_property
     def pnl_by_profile(self) -> pd.DataFrame:
