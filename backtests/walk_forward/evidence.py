@@ -25,6 +25,14 @@ SHOWN = ("total_return", "cagr", "volatility", "sharpe", "sortino", "calmar", "m
 #: Confidence at which a statistic counts as passed.
 LEVEL = 0.95
 
+#: What the tests that decide are called in a sentence.
+WORDS = {
+    "Sharpe ratio": "the test of its Sharpe ratio",
+    "Deflated Sharpe ratio": "the deflated Sharpe ratio",
+    "Backtest overfitting": "the test of backtest overfitting",
+    "Superior ability": "the test of superior ability",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -35,6 +43,8 @@ class Evidence:
 
     Attributes
     ----------
+    configurations : int
+        Size of the grid: the number of trials.
     sharpe : SharpeEstimate
         Of the chained history, with an autocorrelation-robust error.
     track : MinimumTrackRecord
@@ -42,17 +52,20 @@ class Evidence:
     deflated : DeflatedSharpe or None
         Of the chained history, against the best of as many trials as the grid has.
     overfitting : BacktestOverfitting or None
-        Of the grid, on all rows from the first train row to the last test row.
+        Of the grid, on all rows from the first train row to the last test row that every configuration has.
     reality, superior, stepwise : RealityCheck, SuperiorAbility, StepwiseSuperiority or None
         All configurations on the test rows against the benchmark.
     against_benchmark, against_baseline : SharpeDifference or None
         Chained history against the benchmark, and against the baseline, on the test rows.
     intervals : PerformanceIntervals
         Stationary-bootstrap intervals of the chained history's figures.
+    incomplete : tuple of str
+        Configurations without a return on every test row: trials, but in none of the tests against the benchmark.
     left_out : dict of str to str
         Tests that could not be made, and why.
     """
 
+    configurations: int
     sharpe: SharpeEstimate
     track: MinimumTrackRecord
     deflated: DeflatedSharpe | None
@@ -63,6 +76,7 @@ class Evidence:
     against_benchmark: SharpeDifference | None
     against_baseline: SharpeDifference | None
     intervals: PerformanceIntervals
+    incomplete: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
@@ -71,8 +85,8 @@ class Evidence:
         Returns
         -------
         DataFrame
-            Indexed by ``test``; columns ``question``, ``value`` (text), ``passes_if`` and ``passed`` ("yes", "no", or
-            "not tested").
+            Indexed by ``test``; columns ``question``, ``value`` (text; why, where a test was not made),
+            ``passes_if`` and ``passed`` ("yes", "no", or "not tested").
         """
         rows = [
             self._row(
@@ -98,7 +112,7 @@ class Evidence:
             ),
             self._row(
                 "Backtest overfitting",
-                "How often is the best in sample below the median out of sample?",
+                "How often is the best in one half no better than the median in the other?",
                 "" if self.overfitting is None else f"{self.overfitting.probability:.3f}",
                 "below 0.50",
                 None if self.overfitting is None else self.overfitting.probability < 0.5,
@@ -119,7 +133,7 @@ class Evidence:
             ),
             self._row(
                 "Stepwise",
-                "How many configurations beat it?",
+                "How many configurations beat the benchmark?",
                 "" if self.stepwise is None else f"{len(self.stepwise.superior)} of {len(self.stepwise.table)}",
                 "at least 1",
                 None if self.stepwise is None else len(self.stepwise.superior) > 0,
@@ -137,12 +151,19 @@ class Evidence:
     def survives(self) -> bool | None:
         """Whether the result stands: deflated Sharpe ratio, backtest overfitting and superior ability all pass.
 
-        None where none of the three could be made.
+        For a single configuration the test of the Sharpe ratio takes the place of the deflated one. False if any of the
+        three fails, True if all that could be made pass, None if none fails and the first could not be made.
         """
-        wanted = ["Deflated Sharpe ratio", "Backtest overfitting", "Superior ability"]
-        found = self.table().loc[wanted, "passed"]
-        made = found[found != "not tested"]
-        return None if made.empty else bool((made == "yes").all())
+        found = self._decisive()
+        if "no" in found.values():
+            return False
+        return None if next(iter(found.values())) == "not tested" else True
+
+    def _decisive(self) -> dict[str, str]:
+        """Give the tests that decide, and whether they passed."""
+        first = "Deflated Sharpe ratio" if self.configurations > 1 else "Sharpe ratio"
+        passed = self.table()["passed"]
+        return {test: str(passed[test]) for test in (first, "Backtest overfitting", "Superior ability")}
 
     def figures(self) -> pd.DataFrame:
         """Figures of the chained history with their bootstrap intervals: estimate, lower, upper, standard error."""
@@ -151,47 +172,54 @@ class Evidence:
     def sentences(self, title: str = "The strategy") -> list[str]:
         """Give the answer in plain words, the verdict first."""
         low, high = self.sharpe.interval
-        first = {
-            True: f"{title} survives: it passes the deflated Sharpe ratio, the test of backtest overfitting and the "
-            "test of superior ability.",
-            False: f"{title} does not survive: it fails " + _joined(self._failed()) + ".",
-            None: f"{title} cannot be judged: none of the tests could be made.",
-        }[self.survives]
         said = [
-            first,
-            f"Out of sample its Sharpe ratio is {self.sharpe.ratio:.2f} a year ({100 * self.sharpe.confidence:.0f} % "
+            self._verdict(title),
+            f"Out of sample its Sharpe ratio is {self.sharpe.ratio:.2f} a year ({self.sharpe.confidence:.0%} "
             f"interval {low:.2f} to {high:.2f}).",
         ]
         if self.deflated is not None:
             said.append(
-                f"The best of {self.deflated.trials.number} trials without skill would show "
-                f"{self.deflated.hurdle:.2f}; the probability that the true ratio is above that is "
+                f"The best of {self.deflated.trials.number} trials without skill is expected to show "
+                f"{self.deflated.hurdle:.2f}; the confidence that the true ratio is above that is "
                 f"{self.deflated.probability:.2f}."
             )
         if self.overfitting is not None:
             said.append(
-                f"In {self.overfitting.probability:.0%} of the ways to split the rows, the configuration that was best "
-                "in one half was no better than the median in the other."
+                f"In {self.overfitting.probability:.0%} of the ways to split the rows into halves, the configuration "
+                "that was best in one half was no better than the median in the other."
             )
         if self.superior is not None:
             said.append(
-                f"That the best configuration beats the benchmark by luck alone has p = {self.superior.consistent:.3f}."
+                "If no configuration had a higher mean return than the benchmark, a lead like that of the best would "
+                f"come by luck with p = {self.superior.consistent:.3f}."
             )
         if self.against_baseline is not None:
             said.append(
-                f"Against the baseline its Sharpe ratio differs by {self.against_baseline.difference:+.3f} "
+                f"Its Sharpe ratio less that of the baseline is {self.against_baseline.difference:+.3f} "
                 f"(p = {self.against_baseline.p_value:.2f})."
+            )
+        if self.incomplete:
+            said.append(
+                f"{len(self.incomplete)} of {self.configurations} configurations have no return on some test row. They "
+                "count as trials; the other tests of all configurations are without them."
             )
         return said
 
-    def _failed(self) -> list[str]:
-        words = {
-            "Deflated Sharpe ratio": "the deflated Sharpe ratio",
-            "Backtest overfitting": "the test of backtest overfitting",
-            "Superior ability": "the test of superior ability",
-        }
-        table = self.table()
-        return [name for test, name in words.items() if table.loc[test, "passed"] == "no"]
+    def _verdict(self, title: str) -> str:
+        found = self._decisive()
+        by = {kind: [test for test, passed in found.items() if passed == kind] for kind in ("yes", "no", "not tested")}
+        lacking = "".join(
+            f" {WORDS[test][:1].upper()}{WORDS[test][1:]} could not be made: {self.left_out[test]}."
+            for test in by["not tested"]
+        )
+        if by["no"]:
+            return f"{title} does not survive: it fails {_joined(by['no'])}.{lacking}"
+        if self.survives is None:
+            return f"{title} cannot be judged.{lacking}"
+        return f"{title} survives: it passes {_joined(by['yes'])}.{lacking}"
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences())
 
     def _difference(self, test: str, found: SharpeDifference | None) -> dict[str, str]:
         return self._row(
@@ -213,5 +241,6 @@ class Evidence:
         }  # fmt: skip
 
 
-def _joined(words: list[str]) -> str:
+def _joined(tests: list[str]) -> str:
+    words = [WORDS[test] for test in tests]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

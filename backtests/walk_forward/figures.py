@@ -15,6 +15,12 @@ from allocopt.backtests.walk_forward.result import WalkForward
 #: Marks of the folds, told apart without colour.
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
+#: Figures whose names are not plain words.
+_NAMES = {
+    "sharpe": "Sharpe ratio", "sortino": "Sortino ratio", "calmar": "Calmar ratio", "cagr": "CAGR",
+    "bps": "balanced performance score",
+}  # fmt: skip
+
 
 def history_figure(found: WalkForward) -> Figure:
     """Draw the chained curve, or every path, with the borders of the folds and the benchmark."""
@@ -52,7 +58,7 @@ def history_figure(found: WalkForward) -> Figure:
     axes.set_yscale("log")
     axes.set_ylabel("Value (multiple of the start, log scale)")
     _plain_log_ticks(axes)
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     axes.grid(alpha=0.3)
     _date_axis(axes)
     return figure
@@ -62,8 +68,9 @@ def scores_figure(found: WalkForward) -> Figure:
     """Draw scores in sample against out of sample; the chosen ones filled."""
     figure = Figure(figsize=(7.0, 6.2), layout="constrained")
     axes = figure.subplots()
+    several = len(found.folds) > len(_MARKS)
     for fold in range(len(found.folds)):
-        part, mark = found.scores[found.scores["fold"] == fold], _MARKS[fold % len(_MARKS)]
+        part, mark = found.scores[found.scores["fold"] == fold], "o" if several else _MARKS[fold]
         axes.plot(
             part["in_sample"], part["out_of_sample"], mark, color="#888888", markersize=4, markerfacecolor="none",
             markeredgewidth=0.7,
@@ -86,7 +93,7 @@ def scores_figure(found: WalkForward) -> Figure:
         f"Rank correlation {lost.rank_correlation:.2f}"
         + (f" ± {lost.rank_correlation_error:.2f}" if np.isfinite(lost.rank_correlation_error) else "")
         + f" over {lost.folds} folds"
-        + ("; a mark for each" if len(found.folds) <= len(_MARKS) else ""),
+        + ("" if several else "; a mark for each"),
         loc="left", fontsize=11,
     )  # fmt: skip
     axes.set_xlabel(f"{_words(found.score)} in sample")
@@ -138,9 +145,10 @@ def _date_axis(axes: Axes) -> None:
 
 def _plain_log_ticks(axes: Axes) -> None:
     """Values as people write them: 0.8, 1, 1.5, and not powers of ten."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(10.0, (1.0, 2.0, 5.0)) if high > 6.0 * low else MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
@@ -153,6 +161,8 @@ def _number(text: str) -> float:
 
 
 def _words(name: str) -> str:
+    if name in _NAMES:
+        return _NAMES[name]
     return name.replace("_", " ").replace(".", ": ")
 
 

@@ -67,6 +67,7 @@ def stitch(legs: Sequence[Leg], dates: pd.DatetimeIndex) -> Run:
         returns=market if relative else None,
         exposure=pd.Series(exposure, index=index),
         funding=_funding(legs, dates, sleeves),
+        charges=_charges(legs, dates, sleeves),
         capital=legs[0].ledger.capital,
     )
     return run_of_ledger(ledger, begin)
@@ -150,6 +151,22 @@ def _funding(legs: Sequence[Leg], dates: pd.DatetimeIndex, sleeves: pd.Index[Any
     for frame in frames[:-1]:
         whole = whole.combine_first(frame)
     return whole.reindex(index=dates[legs[0].run.first : legs[-1].last + 1], columns=sleeves).fillna(0.0)
+
+
+def _charges(legs: Sequence[Leg], dates: pd.DatetimeIndex, sleeves: pd.Index[Any]) -> pd.DataFrame | None:
+    """Give the charges of each leg's own run on the rows that it covers; a switch itself is charged nothing."""
+    if not any(len(leg.ledger._inputs.charges) for leg in legs):
+        return None
+    begin, end = legs[0].run.first, legs[-1].last
+    table = np.zeros((end + 1 - begin, len(sleeves)))
+    for number, leg in enumerate(legs):
+        own, start = leg.ledger._inputs.charges, leg.run.first
+        low = begin if number == 0 else leg.first
+        high = min(end if number == len(legs) - 1 else legs[number + 1].first - 1, start + len(own) - 1)
+        if len(own):
+            columns = sleeves.get_indexer(leg.ledger.sleeves)
+            table[low - begin : high + 1 - begin, columns] = own[low - start : high + 1 - start]
+    return pd.DataFrame(table, index=dates[begin : end + 1], columns=sleeves)
 
 
 def _execution(legs: Sequence[Leg]) -> Execution:

@@ -31,7 +31,7 @@ def test_history_has_its_borders_and_switches(forward: WalkForward, tmp_path: An
     axes = figure.axes[0]
     curve = axes.lines[0]
     np.testing.assert_allclose(np.asarray(curve.get_ydata(), dtype=float), forward.equity.to_numpy())
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["walk-forward", "border of a fold", "another configuration", "benchmark"]
     vertical = [line for line in axes.lines if len(set(np.asarray(line.get_xdata(), dtype=float).tolist())) == 1
                 and line.get_linestyle() == ":"]  # fmt: skip
@@ -46,7 +46,7 @@ def test_scores_are_all_drawn_and_the_chosen_filled(forward: WalkForward, tmp_pa
     drawn = [line for line in axes.lines if line.get_marker() != "None" and len(np.atleast_1d(line.get_xdata()))]
     points = sum(len(np.atleast_1d(line.get_xdata())) for line in drawn)
     assert points == len(forward.scores) + len(forward.folds)
-    assert axes.get_xlabel() == "sharpe in sample"
+    assert axes.get_xlabel() == "Sharpe ratio in sample"
     figure.savefig(tmp_path / "scores.png")
 
 
