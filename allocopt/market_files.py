@@ -53,7 +53,7 @@ def read_prices(path: Path) -> pd.DataFrame:
     DataFileError
         If the file cannot be read, a column is missing, or a cell is no number or no date: its row and column.
     """
-    frame = _read(path)
+    frame = read_table(path)
     missing = [name for name in PRICE_COLUMNS if name not in frame.columns]
     if missing:
         raise DataFileError(
@@ -73,7 +73,7 @@ def read_volatility_index(path: Path) -> pd.Series[float]:
     DataFileError
         As `read_prices`; also if it is not clear which column is meant.
     """
-    frame = _read(path)
+    frame = read_table(path)
     if "close" in frame.columns:
         name = "close"
     elif frame.shape[1] == 1:
@@ -116,7 +116,7 @@ def read_closes(path: Path, coin: str | None = None) -> pd.DataFrame:
     >>> read_closes(path)["ETH"].tolist()
     [2300.0, nan]
     """
-    frame = _read(path, keep_case=True)
+    frame = read_table(path, keep_case=True)
     lower = {str(name).lower(): name for name in frame.columns}
     if coin is not None:
         if "close" not in lower and frame.shape[1] != 1:
@@ -143,13 +143,24 @@ def read_closes(path: Path, coin: str | None = None) -> pd.DataFrame:
         )
     if dates.tz is not None:
         dates = dates.tz_convert("UTC")
-    return pd.DataFrame({str(name): _closes(frame[name], path) for name in frame.columns}).set_axis(
+    return pd.DataFrame({str(name): positive_closes(frame[name], path) for name in frame.columns}).set_axis(
         dates.rename("date"), axis=0
     )
 
 
-def _closes(column: pd.Series, path: Path) -> pd.Series[float]:
-    """Positive numbers, NaN for empty cells."""
+def positive_closes(column: pd.Series, path: Path) -> pd.Series[float]:
+    """Read a column of closes: positive numbers, NaN for empty cells.
+
+    Raises
+    ------
+    DataFileError
+        For any other cell: its row and column.
+
+    Examples
+    --------
+    >>> positive_closes(pd.Series(["42000", ""], name="BTC"), Path("closes.csv")).tolist()
+    [42000.0, nan]
+    """
     empty = column.isna() | (column.astype(str).str.strip() == "")
     values = pd.to_numeric(column, errors="coerce").astype(np.float64)
     bad = ~(np.isfinite(values.to_numpy()) & (values.to_numpy() > 0.0)) & ~empty.to_numpy()
@@ -164,8 +175,28 @@ def _closes(column: pd.Series, path: Path) -> pd.Series[float]:
     return values
 
 
-def _read(path: Path, *, keep_case: bool = False) -> pd.DataFrame:
-    """Load the file as text cells (CSV) or typed cells (Parquet), lower-case headers, dates as index."""
+def read_table(path: Path, *, keep_case: bool = False) -> pd.DataFrame:
+    """Load a file as text cells (CSV) or typed cells (Parquet), with its dates as index and headers in lower case.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` (also ``.csv.gz``, ``.txt``) or ``.parquet`` file.
+    keep_case : bool, default False
+        Keep headers as they stand in the file.
+
+    Raises
+    ------
+    DataFileError
+        If the file cannot be read, has a column twice, or a date that cannot be read: its row.
+
+    Examples
+    --------
+    >>> path = Path("closes.csv")
+    >>> _ = path.write_text(f"date,BTC{chr(10)}2024-01-01,42000")
+    >>> read_table(path)["btc"].tolist()
+    ['42000']
+    """
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(path)

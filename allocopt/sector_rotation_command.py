@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,18 +11,13 @@ import typer
 
 from allocopt._terminal import sentences, steps
 from allocopt.errors import DataFileError, SpecificationError
+from allocopt.sector_rotation_inputs import parsed_settings, read_data, read_sector_closes
+from allocopt.sector_rotation_lines import research_lines, run_lines, study_lines
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from allocopt.backtests.sector_rotation import Experiment, SectorData, StudyResult
 
-    from allocopt.backtests.sector_rotation import (
-        Experiment,
-        ResearchTable,
-        SectorData,
-        SectorRotationResult,
-        StudyResult,
-    )
-    from allocopt.backtests.studies import Sweep
+__all__ = ["Question", "read_data", "read_sector_closes", "sector_rotation"]
 
 sector_rotation = typer.Typer(
     no_args_is_help=True,
@@ -101,11 +95,11 @@ def study(
     kept runs, `allocopt show` prints the last.
     """
     with sentences():
-        experiment = _experiment(configuration)
-        if phase:
-            experiment = experiment.only(*phase)
+        whole = _experiment(configuration)
+        experiment = whole.only(*phase) if phase else whole
+        part = experiment.phases if experiment.phases != whole.phases else ()
         data = read_data(prices, volatility_index)
-        found, folder = _kept_study(experiment, data, runs, jobs or os.cpu_count() or 1, resume)
+        found, folder = _kept_study(experiment, part, data, runs, jobs or os.cpu_count() or 1, resume)
         typer.echo("\n".join(study_lines(found)))
         typer.echo(f"\nKept in {folder}: allocopt runs lists kept runs, allocopt show prints the last")
 
@@ -131,12 +125,14 @@ def run(
         say = tell or (lambda _: None)
         say("reading")
         experiment = _experiment(configuration)
-        chosen = {**experiment.profile(profile), **_parsed(settings or [])}
+        chosen = {**experiment.profile(profile), **parsed_settings(settings or [])}
         data = _on_clock(experiment, read_data(prices, volatility_index))
         say("running")
         from allocopt.backtests.sector_rotation import rotation_from_settings
 
-        result = rotation_from_settings(chosen).run(data, start=start or experiment.start, end=end or experiment.end)
+        rotation = rotation_from_settings(chosen)
+        _require_index(data, rotation.needs_volatility_index)
+        result = rotation.run(data, start=start or experiment.start, end=end or experiment.end)
         say("offsets")
         sweep = result.offsets(n_jobs=jobs or os.cpu_count() or 1)
         say("writing")
@@ -181,7 +177,7 @@ def research(
     """
     with sentences():
         experiment = _experiment(configuration)
-        chosen = {**experiment.profile(profile), **_parsed(settings or [])}
+        chosen = {**experiment.profile(profile), **parsed_settings(settings or [])}
         data = _on_clock(experiment, read_data(prices, volatility_index))
         from allocopt.backtests.sector_rotation import RESEARCH, rotation_from_settings
 
@@ -195,6 +191,8 @@ def research(
             )
         given |= {} if split is None else {"split": split}
         rotation = rotation_from_settings(chosen)
+        own = (Question.LEVERAGE, Question.VIX_THRESHOLDS, Question.BEAR_MARKET)
+        _require_index(data, question in own or rotation.needs_volatility_index)
         found = RESEARCH[question.value](
             data, rotation, n_jobs=jobs or os.cpu_count() or 1, progress=_watched(), **given
         )
@@ -213,132 +211,6 @@ def configuration() -> None:
     typer.echo(Experiment.default().text, nl=False)
 
 
-def read_data(prices: Path | None, volatility_index: Path | None) -> SectorData:
-    """Read closes and, where it is given, a volatility index.
-
-    Parameters
-    ----------
-    prices : Path or None
-        A wide table of closes, or a long one with columns ticker, date and close.
-    volatility_index : Path or None
-        Levels in points.
-
-    Raises
-    ------
-    DataFileError
-        Without a file of prices, or where one cannot be read.
-    """
-    from allocopt.backtests.sector_rotation import SectorData
-    from allocopt.market_files import read_volatility_index
-
-    if prices is None:
-        raise DataFileError(
-            "there are no sector prices in the program",
-            remedy="pass --prices FILE with dividend-adjusted closes of the eleven sectors, TLT and SPY",
-        )
-    level = None if volatility_index is None else read_volatility_index(volatility_index)
-    return SectorData(read_sector_closes(prices), level)
-
-
-def read_sector_closes(path: Path) -> pd.DataFrame:
-    """Read closes by date and ticker from a wide file, or from a long one with columns ticker, date and close.
-
-    Raises
-    ------
-    DataFileError
-        As `allocopt.market_files.read_closes`.
-
-    Examples
-    --------
-    >>> path = Path("closes.csv")
-    >>> _ = path.write_text(f"ticker,date,close{chr(10)}XLK,2024-01-02,10{chr(10)}TLT,2024-01-02,20")
-    >>> read_sector_closes(path).to_dict("records")
-    [{'XLK': 10.0, 'TLT': 20.0}]
-    """
-    import pandas as pd
-
-    from allocopt.backtests.sector_rotation import wide_closes
-    from allocopt.market_files import _closes, _read, read_closes
-
-    frame = _read(path)
-    if not {"ticker", "close"} <= set(frame.columns):
-        return read_closes(path)
-    dates = pd.DatetimeIndex(frame.index)
-    closes = _closes(frame["close"], path).to_numpy()
-    return wide_closes(pd.DataFrame({"ticker": frame["ticker"].to_numpy(), "date": dates, "close": closes}))
-
-
-def study_lines(found: StudyResult) -> list[str]:
-    """Write what the study prints: the table with the benchmark, and published figures beside ours."""
-    from allocopt.rotation_command import plain_table
-
-    lines = [
-        f"{found.experiment.title}: {len(found.table)} runs, {found.start:%Y-%m-%d} to {found.end:%Y-%m-%d}",
-        "",
-        plain_table(found.with_benchmark),
-    ]
-    if len(found.published):
-        lines += ["", "Published, ours by the original's definitions, and true:", plain_table(found.published)]
-    best = found.table["sharpe"].idxmax()
-    label = " ".join(best) if isinstance(best, tuple) else str(best)
-    return [
-        *lines,
-        "",
-        f"The best of {len(found.table)} runs by Sharpe ratio is {label} with {found.table['sharpe'].max():.2f}; the "
-        f"benchmark has {found.benchmark['sharpe']:.2f}. All were run on the same closes: in sample.",
-    ]
-
-
-def run_lines(result: SectorRotationResult, sweep: Sweep, published: Mapping[str, float]) -> list[str]:
-    """Write what a run prints."""
-    import pandas as pd
-
-    from allocopt.backtests.sector_rotation import original_figures
-    from allocopt.rotation_command import plain_table
-
-    dates, decisions = result.dates, result.decisions
-    table = pd.DataFrame({"rotation": result.metrics, result.rotation.benchmark: result.benchmark})
-    if published:
-        table["published"] = pd.Series(dict(published))
-        table["by its definitions"] = pd.Series(original_figures(result.metrics))
-    late = decisions.without_history[decisions.without_history > 0]
-    test = result.against_benchmark
-    s = sweep.summary
-    return [
-        f"{len(dates):,} sessions, {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d}, {len(decisions)} decisions "
-        f"({result.rotation.decision_schedule.label})",
-        "Decisions without enough history of a sector: "
-        + (", ".join(f"{name} {count}" for name, count in late.items()) or "none"),
-        "",
-        plain_table(table),
-        "",
-        f"In {result.rotation.defensive} on {result.time_defensive:.1%} of days. Interest paid: "
-        f"{abs(result.ledger.interest.sum()):,.0f}, costs: {result.ledger.cost.sum():,.0f}, of a capital of "
-        f"{result.ledger.capital:,.0f}.",
-        f"Sharpe ratio less the benchmark's: {test.difference:.2f}, standard error {test.standard_error:.2f}, "
-        f"p = {test.p_value:.2f}.",
-        f"All {s['values']} offsets of the schedule, CAGR: {s['min']:.2%} to {s['max']:.2%}, median {s['median']:.2%}; "
-        f"this one {s['chosen']:.2%}, rank {sweep.rank}.",
-        "Parameters that never bind: " + (", ".join(result.never_binding) or "none"),
-        "In sample: nothing here was tested on closes that the parameters had not seen.",
-    ]
-
-
-def research_lines(found: ResearchTable) -> list[str]:
-    """Write what a study of research prints."""
-    from allocopt.rotation_command import plain_table
-
-    index = found.trials.returns.index
-    return [
-        found.question,
-        "",
-        plain_table(found.table),
-        "",
-        *found.notes,
-        f"From {index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}: {found.multiple_testing}",
-    ]
-
-
 def _experiment(path: Path | None) -> Experiment:
     from allocopt.backtests.sector_rotation import Experiment
     from allocopt.toml_files import read_toml
@@ -350,27 +222,12 @@ def _on_clock(experiment: Experiment, data: SectorData) -> SectorData:
     return data.at_new_york_midnight() if experiment.clock == "new-york" else data
 
 
-def _parsed(given: list[str]) -> dict[str, Any]:
-    """Read settings from KEY=VALUE; a value that is no TOML is a word."""
-    import tomllib
-
-    found: dict[str, Any] = {}
-    for text in given:
-        key, sign, value = text.partition("=")
-        key = key.strip()
-        if not sign or not key:
-            raise SpecificationError("--set has no KEY=VALUE", value=text, remedy="write --set momentum=134")
-        if key in found:
-            raise SpecificationError("a setting is given twice", value=key, remedy="give each once")
-        try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            if any(mark in value for mark in "{}[]"):
-                raise SpecificationError(
-                    f"the value of {key} is no TOML", value=value, remedy="write it as in a configuration"
-                ) from None
-            found[key] = value.strip()
-    return found
+def _require_index(data: SectorData, needed: bool) -> None:
+    if needed and data.volatility_index is None:
+        raise SpecificationError(
+            "a leverage policy needs a volatility index, which is not given",
+            remedy="give one: --volatility-index FILE, levels in points",
+        )
 
 
 def _watched() -> bool:
@@ -380,7 +237,7 @@ def _watched() -> bool:
 
 
 def _kept_study(
-    experiment: Experiment, data: SectorData, root: Path, jobs: int, resume: bool
+    experiment: Experiment, phases: tuple[str, ...], data: SectorData, root: Path, jobs: int, resume: bool
 ) -> tuple[StudyResult, Path]:
     """Run an experiment in a folder of its own, which keeps every run and the table; finished runs survive a stop."""
     import pandas as pd
@@ -390,20 +247,28 @@ def _kept_study(
 
     experiment.check(data)
     kind = "sector-rotation"
+    # Part of the phases is a run of its own: resuming the whole one would replace its table by a shorter one.
+    title = experiment.title + (f" (phases: {', '.join(phases)})" if phases else "")
     if resume:
-        same = [run for run in list_runs(root) if run.kind == kind and run.configuration() == experiment.text]
+        asked = (kind, " ".join(title.split()))
+        alike = [run for run in list_runs(root) if (run.kind, run.title) == asked]
+        same = [run for run in alike if run.configuration() == experiment.text]
         if not same:
             raise DataFileError(
-                "there is no kept run of this configuration", where=str(root), remedy="run it without --resume"
+                "there is no kept run of this configuration" + (" and these phases" if phases else ""),
+                where=str(root),
+                remedy="run it without --resume",
             )
         folder = same[-1].resume()
     else:
-        folder = new_run(root, kind, experiment.title, experiment.text)
+        folder = new_run(root, kind, title, experiment.text)
     try:
         with folder.store() as store:
             found = run_experiment(experiment, data, store=store, n_jobs=jobs, progress=_watched())
-    except BaseException:
+    except BaseException as error:
         folder.interrupt()
+        if isinstance(error, KeyboardInterrupt):
+            typer.echo(f"\nWhat is done is kept in {folder.path}: the same command with --resume goes on", err=True)
         raise
     table = found.with_benchmark
     table.index = pd.Index([f"{phase}: {run}" for phase, run in table.index], name="run")

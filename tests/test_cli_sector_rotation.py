@@ -46,6 +46,12 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(sector_rotation, [str(a) for a in arguments])
 
 
+@pytest.fixture(autouse=True)
+def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the time of these tests would go into pixels."""
+    monkeypatch.setattr("allocopt.backtests.sector_rotation.report.DPI", 25)
+
+
 @pytest.fixture
 def closes() -> pd.DataFrame:
     rng = np.random.default_rng(4)
@@ -108,6 +114,12 @@ def test_only_some_phases(tmp_path: Path, files: tuple[Path, Path, Path]) -> Non
     done = run("study", toml, *options, "--phase", "momentum")
     assert done.exit_code == 0, done.output
     assert "2 runs" in done.stdout
+    assert [run.title for run in list_runs(tmp_path / "kept")] == ["made closes (phases: momentum)"]
+    other = run("study", toml, *options, "--phase", "published", "--resume")
+    assert other.exit_code == 2, "it would replace the table of the other phase"
+    assert "no kept run of this configuration and these phases" in other.stderr
+    assert run("study", toml, *options, "--phase", "momentum", "--resume").exit_code == 0
+    assert [len(run.table()) for run in list_runs(tmp_path / "kept")] == [3]
     assert run("study", toml, *options, "--phase", "moon").exit_code == 2
 
 
@@ -123,12 +135,15 @@ def test_a_run_that_fails_is_marked(
         patch.setattr("allocopt.backtests.sector_rotation.study.run_cells", stop)
         stopped = run("study", toml, *options)
     assert stopped.exit_code == 130
+    assert "the same command with --resume goes on" in stopped.stderr
     assert next(iter(list_runs(tmp_path / "kept"))).status == "interrupted"
     assert run("study", toml, *options, "--resume").exit_code == 0
     assert [kept.status for kept in list_runs(tmp_path / "kept")] == ["finished"]
 
 
-def test_one_configuration_with_figures_and_tables(tmp_path: Path, files: tuple[Path, Path, Path]) -> None:
+def test_one_configuration_with_figures_and_tables(
+    tmp_path: Path, files: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     toml, prices, vix = files
     out = tmp_path / "out"
     done = run("run", "--prices", prices, "--configuration", toml, "--output", out, "--jobs", "1")
@@ -144,6 +159,7 @@ def test_one_configuration_with_figures_and_tables(tmp_path: Path, files: tuple[
     metrics = pd.read_csv(out / "metrics.csv", index_col=0)["rotation"]
     value = ledger["ledger equity"]
     assert 1.0 - (value / value.cummax()).min() == pytest.approx(metrics["max_drawdown"])
+    monkeypatch.setattr("allocopt.backtests.sector_rotation.report.write_run", lambda *_: None)  # drawn above already
     changed = run(
         "run", "--prices", prices, "--volatility-index", vix, "--configuration", toml, "--output", tmp_path / "other",
         "--set", 'leverage={policy = "vix-steps", base = 1.25}', "--set", "schedule=7D", "--set", "momentum=30",
@@ -197,7 +213,9 @@ def test_long_and_wide_files(tmp_path: Path, closes: pd.DataFrame, kind: str) ->
 
 def test_wrong_input_gets_a_sentence(tmp_path: Path, files: tuple[Path, Path, Path], closes: pd.DataFrame) -> None:
     toml, prices, vix = files
-    fewer = tmp_path / "fewer.csv"
+    nameless, half, fewer = tmp_path / "nameless.csv", tmp_path / "half.csv", tmp_path / "fewer.csv"
+    nameless.write_text("date,Close\n2024-01-02,10\n")
+    half.write_text("date,ticker,adjusted\n2024-01-02,XLK,10\n")
     closes.drop(columns="TLT").to_csv(fewer)
     typo = tmp_path / "typo.toml"
     typo.write_text(SMALL.replace("top_n", "topn"))
@@ -211,6 +229,10 @@ def test_wrong_input_gets_a_sentence(tmp_path: Path, files: tuple[Path, Path, Pa
         (("study", typo, "--prices", prices), "'topn' is no setting of a rotation"),
         ((*base, "--prices", tmp_path / "none.csv"), "there is no file"),
         ((*base, "--prices", fewer), "TLT (defensive)"),
+        ((*base, "--prices", nameless), "has a column 'close' and none named 'ticker'"),
+        ((*base, "--prices", half), "has a column 'ticker' and none named 'close'"),
+        ((*base, "--prices", prices, "--set", "leverage=vix-steps"), "give one: --volatility-index FILE"),
+        ((*base, "--prices", prices, "--set", "leverage=moon"), "not a leverage policy: 'moon'"),
         ((*base, "--prices", prices, "--profile", "best"), "not a profile"),
         ((*base, "--prices", prices, "--set", "lookback=3"), "'lookback' is no setting"),
         ((*base, "--prices", prices, "--set", "momentum"), "no KEY=VALUE"),
@@ -221,7 +243,7 @@ def test_wrong_input_gets_a_sentence(tmp_path: Path, files: tuple[Path, Path, Pa
         (("research", "limits", "--prices", prices, "--split", "2020-01-01"), "--split does not go with"),
         (
             ("research", "leverage", "--configuration", toml, "--prices", prices, "--jobs", "1"),
-            "needs volatility_index",
+            "needs a volatility index",
         ),
     ]:
         refused = run(*arguments)

@@ -32,9 +32,6 @@ POLICIES: Final[dict[str, type[Any]]] = {
     "volatility-target": VolatilityTarget,
 }
 
-#: Policies that look at the volatility index.
-_NEED_INDEX = ("vix-steps", "vix-fine-steps", "vix-inverse")
-
 #: Settings of a rotation, by the names of its parameters.
 SETTINGS: Final = tuple(field.name for field in fields(SectorRotation))
 
@@ -47,10 +44,10 @@ def rotation_from_settings(settings: Mapping[str, Any]) -> SectorRotation:
     settings : mapping
         Parameters of `SectorRotation` by name. ``leverage`` is a number, or a table with a ``policy`` (``fixed``,
         ``vix-steps``, ``vix-fine-steps``, ``vix-inverse``, ``realized-vol-halving``, ``volatility-target``) and its
-        parameters. ``trend_filter`` may be ``False``. ``schedule`` is a word, or ``{rows, offset}`` for every so many
-        sessions, or ``{calendar, row}``. ``costs`` is a decimal a side, or ``{slippage, commission}``. ``weighting``
-        is a word, or ``{inverse_volatility = window}``. ``limits`` is ``{cap, floor, budget}``. ``momentum`` may be a
-        table by sector.
+        parameters; the word alone stands for the policy with its defaults. ``trend_filter`` may be ``False``.
+        ``schedule`` is a word, or ``{rows, offset}`` for every so many sessions, or ``{calendar, row}``. ``costs`` is a
+        decimal a side, or ``{slippage, commission}``. ``weighting`` is a word, or ``{inverse_volatility = window}``.
+        ``limits`` is ``{cap, floor, budget}``. ``momentum`` may be a table by sector.
 
     Returns
     -------
@@ -73,12 +70,6 @@ def rotation_from_settings(settings: Mapping[str, Any]) -> SectorRotation:
     """
     require_keys(settings, SETTINGS, "setting of a rotation")
     return SectorRotation(**{name: _READERS.get(name, _as_is)(value) for name, value in settings.items()})
-
-
-def needs_volatility_index(settings: Mapping[str, Any]) -> bool:
-    """Whether the leverage of these settings looks at a volatility index."""
-    leverage = settings.get("leverage")
-    return isinstance(leverage, Mapping) and leverage.get("policy") in _NEED_INDEX
 
 
 def require_keys(given: Mapping[str, Any], allowed: Iterable[str], what: str, where: str | None = None) -> None:
@@ -120,6 +111,8 @@ def _as_is(value: Any) -> Any:
 
 
 def _leverage(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"policy": value}
     if not isinstance(value, Mapping):
         return value
     rest = dict(value)

@@ -74,12 +74,12 @@ class SectorData:
         """Date each session at its midnight in New York, written in UTC: the bar times of the original.
 
         They are 05:00 in winter and 04:00 in summer, so from one weekday to the same one of the next week it is an hour
-        less than seven days when the clocks go forward.
+        less than seven days when the clocks go forward. Bars that are midnights of New York already stay as they are.
 
         Raises
         ------
         LabelError
-            For dates that have a time zone already, or a time of day.
+            For dates that have a time of day, or a time zone in which they are no midnights of New York.
         """
         level = self.volatility_index
         closes = self.closes.set_axis(_new_york(pd.DatetimeIndex(self.closes.index)), axis=0)
@@ -181,7 +181,7 @@ def require_tickers(closes: pd.DataFrame, roles: dict[str, str]) -> None:
         raise LabelError(
             "the closes lack tickers",
             value=missing,
-            remedy="add them; to do without a sector say so: SectorRotation(universe=[...])",
+            remedy="add them; to do without a sector name the others: universe = [...]",
         )
 
 
@@ -225,10 +225,12 @@ def require_sessions(sessions: int, least: int) -> None:
 
 
 def _new_york(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    if dates.tz is not None or not dates.equals(dates.normalize()):
+    local = dates.tz_localize(NEW_YORK) if dates.tz is None else dates.tz_convert(NEW_YORK)
+    wrong = np.asarray(local != local.normalize())
+    if wrong.any():
         raise LabelError(
-            "the sessions have a time zone or a time of day",
-            value=str(dates.tz),
-            remedy="call closes.tz_convert('America/New_York').tz_localize(None) and normalise the dates first",
+            "the sessions are not at midnight in New York",
+            where=str(dates[int(wrong.argmax())]),
+            remedy="give dates without a time and a time zone: closes.index.tz_localize(None).normalize()",
         )
-    return dates.tz_localize(NEW_YORK).tz_convert("UTC")
+    return local.tz_convert("UTC")

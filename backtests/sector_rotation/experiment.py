@@ -13,7 +13,6 @@ from typing import Any, Final
 from allocopt.backtests.sector_rotation._settings import (
     SETTINGS,
     located,
-    needs_volatility_index,
     require_keys,
     rotation_from_settings,
     short,
@@ -171,7 +170,7 @@ class Experiment:
     @property
     def needs_volatility_index(self) -> tuple[str, ...]:
         """Phases with a run that looks at a volatility index."""
-        return tuple(dict.fromkeys(cell.phase for cell in self.cells if needs_volatility_index(cell.settings)))
+        return tuple(dict.fromkeys(cell.phase for cell in self.cells if cell.rotation.needs_volatility_index))
 
     def check(self, data: SectorData) -> None:
         """Raise if the data lacks what the phases need.

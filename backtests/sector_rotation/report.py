@@ -16,6 +16,9 @@ from allocopt.backtests.sector_rotation.specification import SectorRotation
 from allocopt.backtests.studies import Sweep
 from allocopt.output import result_folder
 
+#: Dots per inch of the figures.
+DPI = 150
+
 
 def write_run(
     result: SectorRotationResult, sweep: Sweep, published: Mapping[str, float], output: Path, overwrite: bool
@@ -24,10 +27,10 @@ def write_run(
     from allocopt.backtests.sector_rotation.figures import equity_figure, holdings_figure, offsets_figure
 
     with result_folder(output, overwrite=overwrite) as folder:
-        equity_figure(result).savefig(folder / "sector-rotation.png", dpi=150)
-        holdings_figure(result).savefig(folder / "sector-holdings.png", dpi=150)
+        equity_figure(result).savefig(folder / "sector-rotation.png", dpi=DPI)
+        holdings_figure(result).savefig(folder / "sector-holdings.png", dpi=DPI)
         offsets_figure(sweep, benchmark=float(result.benchmark["cagr"]), published=published.get("cagr")).savefig(
-            folder / "sector-offsets.png", dpi=150
+            folder / "sector-offsets.png", dpi=DPI
         )
         pd.DataFrame({"rotation": result.metrics, "benchmark": result.benchmark}).to_csv(
             folder / "metrics.csv", index_label="figure"
@@ -60,7 +63,7 @@ def write_research(
             span = (dates.get("start"), dates.get("end"))
             rules = {name: rule for name, rule in LEVERAGE_RULES.items() if name != "fixed 1"}
             runs = {name: replace(rotation, leverage=rule).run(data, None, *span) for name, rule in rules.items()}
-            leverage_figure(runs).savefig(folder / "sector-leverage.png", dpi=150)
+            leverage_figure(runs).savefig(folder / "sector-leverage.png", dpi=DPI)
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 from allocopt.allocation import AnySolver, SolverName
 from allocopt.backtests._checks import plain
 from allocopt.backtests.accounting import Execution, Financing
-from allocopt.backtests.overlays import LeveragePolicy, VolatilityTarget
+from allocopt.backtests.overlays import LeveragePolicy, VixFineSteps, VixInverse, VixSteps, VolatilityTarget
 from allocopt.backtests.schedules import Calendar, Schedule, schedule_from
 from allocopt.backtests.sector_rotation.weighting import MomentumWeighting, Weighting, weighting_from
 from allocopt.costs import Cost, ProportionalCost, SpreadCost
@@ -165,6 +165,7 @@ class SectorRotation:
     def _require_momentum(self) -> None:
         if not isinstance(self.momentum, Mapping):
             _require_whole(self.momentum, "momentum", 1)
+            object.__setattr__(self, "momentum", int(self.momentum))
             return
         given = dict(self.momentum)
         if set(given) != set(self.universe):
@@ -193,6 +194,11 @@ class SectorRotation:
                 value=plain(self.leverage),
                 remedy="give financing_rate as a decimal per year, 0.0 where borrowing is meant to be free",
             )
+
+    @property
+    def needs_volatility_index(self) -> bool:
+        """Whether the leverage is one of the three rules that look at a volatility index."""
+        return isinstance(self.leverage, (VixSteps, VixFineSteps, VixInverse))
 
     @property
     def look_backs(self) -> dict[str, int]:

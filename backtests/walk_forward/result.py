@@ -20,7 +20,7 @@ Stitched = Literal["account", "returns", "paths"]
 
 _NOTES: dict[Stitched, str] = {
     "account": "One account through all folds. At a border where the configuration changes, one decision moves to what "
-    "the new one holds, and its cost is paid; holdings drift over every border. Charges that a study books by itself are "
+    "the new one holds, and its cost is paid; holdings drift over every border. Charges that a study books itself are "
     "each configuration's own: a switch adds none to them.",
     "returns": "Returns of the test windows are chained. Changing from one configuration to another is free here: what "
     "the switches would have cost is in none of these figures.",

@@ -76,7 +76,7 @@ def test_interest_is_charged_on_what_is_borrowed(closes: pd.DataFrame, small: Se
 
 
 def test_missing_tickers_are_named_by_their_role(closes: pd.DataFrame, small: SectorRotation) -> None:
-    with pytest.raises(LabelError, match=r"lack tickers: \['CC \(sector\)', 'TLT \(defensive\)'\].*universe="):
+    with pytest.raises(LabelError, match=r"lack tickers: \['CC \(sector\)', 'TLT \(defensive\)'\].*universe = "):
         small.run(closes.drop(columns=["CC", "TLT"]))
     with pytest.raises(LabelError, match=r"SPY \(benchmark\)"):
         small.run(closes.drop(columns="SPY"))
@@ -169,8 +169,10 @@ def test_clocks(closes: pd.DataFrame, vix: pd.Series[float], small: SectorRotati
         stepped.run(data.closes, vix)
     with pytest.raises(LabelError, match="mixes dates with and without a time zone"):
         stepped.run(closes, start=pd.Timestamp("2019-06-03", tz="UTC"))
-    with pytest.raises(LabelError, match="have a time zone"):
-        data.at_new_york_midnight()
+    assert data.at_new_york_midnight().dates.equals(data.dates), "the original's bars are dated so already"
+    in_utc = SectorData(closes.tz_localize("UTC"))
+    with pytest.raises(LabelError, match="not at midnight in New York at 2019-03-04"):
+        in_utc.at_new_york_midnight()
     assert data.until("2020-03-16").closes.index[-1] == pd.Timestamp("2020-03-16 04:00", tz="UTC")
     assert data.until(pd.Timestamp("2020-03-16 00:00", tz="UTC")).closes.index[-1] < pd.Timestamp(
         "2020-03-14", tz="UTC"
@@ -248,6 +250,7 @@ def test_plain_settings_are_checked(settings: dict[str, Any], told: str) -> None
 
 
 def test_plain_settings_are_read() -> None:
+    assert rotation_from_settings({"leverage": "vix-steps", "momentum": np.int64(3)}).needs_volatility_index
     found = rotation_from_settings(
         {
             "leverage": {"policy": "volatility-target", "target": 0.2, "window": 20, "undefined": "flat"},
