@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from allocopt.errors import DataFileError, SpecificationError
+import pandas as pd
+
+from allocopt.errors import AllocoptError, DataFileError, SpecificationError
 
 _Default = TypeVar("_Default")
 _MISSING: Any = object()
@@ -85,6 +90,23 @@ class Section:
         found: bool = self._typed(key, default, bool, "true or false")
         return found
 
+    def date(self, key: str) -> str | None:
+        """Read a date or a time under a key, written as TOML has them or as text; None where it is missing."""
+        found = self.value(key, None)
+        if isinstance(found, dt.date):  # a datetime is one too
+            return found.isoformat()
+        if found is None:
+            return None
+        try:
+            known = isinstance(found, str) and not pd.isna(pd.Timestamp(found))
+        except ValueError:
+            known = False
+        if not known:
+            raise SpecificationError(
+                f"{key!r} is no date", where=self.place, value=found, remedy=f"write {key} = 2020-01-02"
+            )
+        return str(found)
+
     def choice(self, key: str, allowed: Sequence[str], default: Any = _MISSING) -> str:
         """One of a few words under a key."""
         found: str = self.text(key, default)
@@ -117,6 +139,25 @@ class Section:
         return found
 
 
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Tell an error that says nothing of its place where it arose.
+
+    Parameters
+    ----------
+    place : str
+        Such as ``"[grid] of study.toml"``.
+    """
+    try:
+        yield
+    except AllocoptError as error:
+        if error.where is not None:
+            raise
+        told = copy.copy(error)  # of the same class
+        AllocoptError.__init__(told, error.what, remedy=error.remedy, where=place, value=error.value)
+        raise told from error
+
+
 def read_toml(path: Path) -> tuple[Section, str]:
     """Read a TOML file.
 
@@ -131,7 +172,7 @@ def read_toml(path: Path) -> tuple[Section, str]:
         If there is no such file, or it is no TOML: the line and column.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except FileNotFoundError as error:
         raise DataFileError(f"there is no file {path}", remedy="check the path") from error
