@@ -22,7 +22,7 @@ html_title = f"allocopt {release}"
 default_role = "autolink"
 nitpicky = True
 # Bare names in docstrings are parameters, fields and constants; only full names must lead somewhere.
-nitpick_ignore_regex = [("py:obj", r"(RegimeRules\.)?\w+")]
+nitpick_ignore_regex = [("py:obj", r"(RegimeRules\.)?\w+"), ("py:class", r"collections\.abc\.\w+")]
 # Types are said in words under "Parameters"; in the signatures they would only repeat them.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -131,7 +131,7 @@ def offsets_figure(
     Parameters
     ----------
     sweep : Sweep
-        As `SectorRotationResult.offsets` gives it.
+        As ``SectorRotationResult.offsets`` gives it.
     benchmark, published : float, optional
         The benchmark's figure, and a published one, drawn as lines.
     title : str, default ""

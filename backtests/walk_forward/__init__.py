@@ -3,7 +3,6 @@
 `walk_forward` does it for any study: a function of data and parameters, or a frozen dataclass with ``run(data)``.
 """
 
-from allocopt.backtests.walk_forward.evidence import Evidence
 from allocopt.backtests.walk_forward.grid import (
     RandomSampler,
     Sampler,
@@ -14,6 +13,7 @@ from allocopt.backtests.walk_forward.result import WalkForward
 from allocopt.backtests.walk_forward.run import walk_forward
 from allocopt.backtests.walk_forward.selection import Degradation
 from allocopt.backtests.walk_forward.testing import evidence
+from allocopt.backtests.walk_forward.verdict import Evidence
 
 __all__ = [
     "Degradation",

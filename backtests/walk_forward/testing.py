@@ -29,8 +29,8 @@ from allocopt.backtests.statistics import (
     superior_ability,
     track_record,
 )
-from allocopt.backtests.walk_forward.evidence import Evidence
 from allocopt.backtests.walk_forward.result import WalkForward
+from allocopt.backtests.walk_forward.verdict import Evidence
 from allocopt.errors import AllocoptError, InputError, SpecificationError
 
 _Found = TypeVar("_Found")
