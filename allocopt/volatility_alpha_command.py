@@ -177,7 +177,7 @@ def volatility_alpha_windows(
 ) -> None:
     """Run the ladder from every start of a window, at each n and profit sharing, beside buy-and-hold.
 
-    Shares are not rounded. Writes windows.png (of the first n and of the profit sharing nearest to 0.5),
+    Shares are not rounded. Writes windows.png (of n = 8, or the first n, and the profit sharing nearest to 0.5),
     distribution.csv (one row a ladder), by-ticker.csv, by-displacement.csv, by-buy_and_hold.csv, by-volatility.csv and
     by-max_drawdown.csv. Returns are decimals. Windows overlap: they are no independent samples.
     """
@@ -263,8 +263,9 @@ def summary(comparison: VolatilityAlphaComparison, source: str, periods_per_year
     from allocopt.backtests.volatility_alpha import suggested_n
 
     result = shown(comparison)
-    dates = comparison.results["buy_and_hold"].equity.index
-    closes = comparison.results["buy_and_hold"].equity.to_numpy()
+    held = comparison.results["buy_and_hold"]
+    dates = held.equity.index
+    closes = (held.equity - held.bank).to_numpy()
     volatility = float(np.diff(np.log(closes)).std(ddof=1) * np.sqrt(periods_per_year)) if len(closes) > 2 else 0.0
     rows = (
         ("total return", "total_return"), ("maximum drawdown", "max_drawdown"), ("dates under water", "under_water"),
@@ -291,8 +292,7 @@ def summary(comparison: VolatilityAlphaComparison, source: str, periods_per_year
         f"  {'realised: profit of unwound buybacks':<42}{result.volatility_alpha_realized:>14,.2f}",
         f"  {'unrealised: at expected sell prices':<42}{result.volatility_alpha_unrealized:>14,.2f}",
         f"  {'estimated total (potential)':<42}{result.volatility_alpha_estimated_total:>14,.2f}",
-        f"  {'return over buy-and-hold':<42}"
-        f"{result.total_return - comparison.results['buy_and_hold'].total_return:>14.2%}",
+        f"  {'return over buy-and-hold':<42}{result.total_return - held.total_return:>14.2%}",
     ]
     lines += [
         f"  {name} was ruined on {one.ruined:%Y-%m-%d}: nothing was left, and the run ends there"
@@ -313,9 +313,9 @@ def windows_summary(
         "windows", "beats", "q05", "q50", "q95", "ratio_q05", "ratio_q50", "ratio_q95", "shallower", "owes", "ruined",
     )  # fmt: skip
     tickers, windows = len(found.histories), sum(found.starts.values())
+    histories = f"{tickers} {'ticker' if tickers == 1 else 'tickers'}"
     lines = [
-        f"{windows:,} windows of {found.study.window} bars, {tickers} tickers; they overlap, and are no independent "
-        "samples",
+        f"{windows:,} windows of {found.study.window} bars, {histories}; they overlap, and are no independent samples",
         "beats: share with more than buy-and-hold; q: quantiles of the difference of total returns; ratio: of the "
         "value at the end",
         "",

@@ -17,8 +17,8 @@ import pandas as pd
 
 from allocopt.backtests.volatility_alpha import VolatilityAlpha, _python, bars_from_closes
 from allocopt.backtests.volatility_alpha._raw import run_compiled
+from allocopt.backtests.volatility_alpha._run import inputs_of
 from allocopt.backtests.volatility_alpha.bars import read_bars
-from allocopt.backtests.volatility_alpha.result import inputs_of
 from allocopt.backtests.volatility_alpha.windows import run_grid
 from allocopt.market_files import embedded_prices, read_closes
 

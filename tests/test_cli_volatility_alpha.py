@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from matplotlib.figure import Figure
 from typer.testing import CliRunner, Result
 
-from allocopt.backtests.volatility_alpha import VolatilityAlpha
+from allocopt.backtests.volatility_alpha import VolatilityAlpha, VolatilityAlphaComparison
 from allocopt.market_files import embedded_prices
 from allocopt.volatility_alpha_command import volatility_alpha, volatility_alpha_windows
 
@@ -21,6 +22,12 @@ app.command()(volatility_alpha_windows)
 
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the drawing where another test looks at the figure."""
+    monkeypatch.setattr(VolatilityAlphaComparison, "figure", lambda _: Figure(figsize=(1.0, 1.0)))
 
 
 @pytest.fixture
@@ -61,6 +68,7 @@ def test_embedded_prices(tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "out" / "transactions.csv")) == result.buys + result.sells
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_options_and_names(tmp_path: Path, prices: Path) -> None:
     options = run(
         "volatility-alpha", "--prices", prices, "--n", "12", "--profit-sharing", "0.75", "--lots", "lifo", "--shares",
@@ -102,6 +110,7 @@ def test_wrong_input_gets_a_sentence(tmp_path: Path, prices: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_split_is_refused_or_allowed_and_files_are_kept(tmp_path: Path, prices: Path) -> None:
     table = pd.read_csv(prices, index_col="Date")
     table.iloc[200:] *= 0.5 * table["Close"].iloc[199] / table["Open"].iloc[200]

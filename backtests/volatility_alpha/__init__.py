@@ -11,7 +11,8 @@ from allocopt.backtests.volatility_alpha.comparison import VolatilityAlphaCompar
 from allocopt.backtests.volatility_alpha.result import VolatilityAlphaResult
 from allocopt.backtests.volatility_alpha.sleeve import LadderSleeve
 from allocopt.backtests.volatility_alpha.specification import NO_INTEREST, VolatilityAlpha, suggested_n
-from allocopt.backtests.volatility_alpha.windows import WindowResult, WindowStudy
+from allocopt.backtests.volatility_alpha.window_result import WindowResult
+from allocopt.backtests.volatility_alpha.windows import WindowStudy
 
 __all__ = [
     "NO_INTEREST",

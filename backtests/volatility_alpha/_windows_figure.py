@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from allocopt.backtests.volatility_alpha.windows import WindowResult
+from allocopt.backtests.volatility_alpha.window_result import WindowResult
 
 #: Groups of windows by the number of standard deviations that the price ended from its start.
 GROUPS: Final = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, np.inf)
@@ -23,7 +23,8 @@ def windows_figure(result: WindowResult, n: float, profit_sharing: float) -> Fig
     years = (result.study.window - 1) / result.study.periods_per_year
     figure.suptitle(
         f"Full ladder, {n:g} rungs to a doubling, profit sharing {profit_sharing:.0%}, beside buy-and-hold\n"
-        f"{len(table):,} windows of {years:.3g} years, {len(result.histories)} histories",
+        f"{len(table):,} windows of {years:.3g} years, {len(result.histories)} "
+        f"{'history' if len(result.histories) == 1 else 'histories'}",
         fontsize=12,
     )
     groups = [(str(name), group["wealth_ratio"].to_numpy()) for name, group in table.groupby("ticker", sort=False)]
@@ -34,7 +35,8 @@ def windows_figure(result: WindowResult, n: float, profit_sharing: float) -> Fig
         boxprops={"facecolor": "#a9c4e0", "edgecolor": "#0b3c6f"}, medianprops={"color": "black", "linewidth": 1.6},
     )  # fmt: skip
     left.axvline(1.0, color="black", linewidth=1.0, linestyle="--")
-    left.axvline(0.0, color="black", linewidth=0.6)
+    if left.get_xlim()[0] < 0.3:  # far from nothing left, the line would only squeeze the boxes
+        left.axvline(0.0, color="black", linewidth=0.6)
     left.set(
         title="Value at the end, by ticker",
         xlabel="Ladder over buy-and-hold (1: equal; below 0: more lost than there was)\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,8 @@ from allocopt.backtests._checks import plain, require_periods
 from allocopt.backtests.volatility_alpha._raw import Bars, FloatArray
 from allocopt.backtests.volatility_alpha.bars import Date, read_bars, require_checks
 from allocopt.backtests.volatility_alpha.specification import VolatilityAlpha
-from allocopt.backtests.volatility_alpha.windows import FIGURES, run_grid, summarise
+from allocopt.backtests.volatility_alpha.window_result import FIGURES, summarise, summarise_groups
+from allocopt.backtests.volatility_alpha.windows import run_grid
 from allocopt.errors import InputError, ShapeError, SpecificationError
 
 VARIANTS: Final = ("full", "ath_only", "ath_sell")
@@ -191,11 +192,25 @@ class BootstrapResult:
         """Full less buy-and-hold over all histories; entries as in `WindowResult.by_ticker`."""
         return pd.Series(summarise(self.outcomes), name=self.study.ladder.name)
 
-    def by_displacement(self, edges: Collection[float] = (0.0, 0.5, 1.0, 1.5, np.inf)) -> pd.DataFrame:
-        """Summarise by how many standard deviations from its start the price ended; entries as in ``summary``."""
-        groups = pd.cut(self.outcomes["displacement"], list(edges), right=False)
-        rows = {str(name): summarise(group) for name, group in self.outcomes.groupby(groups, observed=True)}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("displacement").astype({"windows": int})
+    def by_displacement(self, edges: Sequence[float] | int = (0.0, 0.5, 1.0, 1.5, np.inf)) -> pd.DataFrame:
+        """Summarise by how many standard deviations from its start the price ended.
+
+        Parameters
+        ----------
+        edges : sequence of float, or int
+            As in `WindowResult.by_condition`.
+
+        Returns
+        -------
+        DataFrame, one row a group
+            Entries as in ``summary``.
+
+        Raises
+        ------
+        SpecificationError
+            For edges that do not increase, or have no history between them.
+        """
+        return summarise_groups(self.outcomes, "displacement", edges)
 
     def __repr__(self) -> str:
         """Ladder, histories and block."""

@@ -12,7 +12,8 @@ import pandas as pd
 from allocopt.backtests._checks import day
 from allocopt.backtests.metrics import drawdowns
 from allocopt.backtests.volatility_alpha._raw import Bars
-from allocopt.backtests.volatility_alpha.result import VolatilityAlphaResult, run_ladder
+from allocopt.backtests.volatility_alpha._run import run_ladder
+from allocopt.backtests.volatility_alpha.result import VolatilityAlphaResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

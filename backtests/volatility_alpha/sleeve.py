@@ -10,8 +10,8 @@ import pandas as pd
 
 from allocopt.backtests._checks import day, plain
 from allocopt.backtests.volatility_alpha._raw import Bars
+from allocopt.backtests.volatility_alpha._run import equity_curve, is_positive
 from allocopt.backtests.volatility_alpha.bars import read_bars, require_checks
-from allocopt.backtests.volatility_alpha.result import equity_curve
 from allocopt.backtests.volatility_alpha.specification import VolatilityAlpha
 from allocopt.errors import InputError, LabelError, SpecificationError
 
@@ -71,6 +71,10 @@ class LadderSleeve:
             raise SpecificationError(
                 "renew is no number of bars", value=plain(self.renew), remedy="give 252, or None for never"
             )
+        if not is_positive(self.capital):
+            raise SpecificationError(
+                "capital is not a positive number", value=plain(self.capital), remedy="give capital above 0"
+            )
         require_checks(self.allow)
 
     def run(self, ohlc: pd.DataFrame) -> pd.Series[float]:
@@ -115,7 +119,7 @@ class LadderSleeve:
         return pd.Series(found, index=bars.dates, name=ladder.name)
 
     def table(self, data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """Run on several tickers, and put the streams side by side for `allocopt.backtests.account`.
+        """Run on several tickers, and put the streams side by side for `allocopt.backtests.accounting.account`.
 
         Parameters
         ----------

@@ -165,6 +165,10 @@ class VolatilityAlpha:
         ]
         return "-".join((head, *tail))
 
+    def __str__(self) -> str:
+        """Write the name."""
+        return self.name
+
     @classmethod
     def from_name(cls, name: str) -> VolatilityAlpha:
         """Read the parameters from a name, such as "sd8", "sd16,75-lifo" or "sd-ath-only-9.05,50".
@@ -268,8 +272,8 @@ class VolatilityAlpha:
         SpecificationError
             For both shares and capital, or a number that is not positive.
         """
+        from allocopt.backtests.volatility_alpha._run import run_ladder
         from allocopt.backtests.volatility_alpha.bars import read_bars
-        from allocopt.backtests.volatility_alpha.result import run_ladder
 
         return run_ladder(self, read_bars(ohlc, start=start, end=end, allow=allow), shares, capital)
 

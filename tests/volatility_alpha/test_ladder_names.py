@@ -33,6 +33,7 @@ def test_what_names_mean() -> None:
         16, 0.25, "full", "lifo", "exact", "fractional", margin=False
     )
     assert VolatilityAlpha.from_name("sd8,50").name == "sd8"
+    assert str(found) == "sd-ath-only-9.05,50"
     assert VolatilityAlpha.from_trigger(0.0905, variant="ath_only").name == "sd-ath-only-9.05,50"
 
 

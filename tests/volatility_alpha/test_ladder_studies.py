@@ -35,8 +35,7 @@ def closes(random_bars: Bars) -> pd.DataFrame:
     return table
 
 
-@pytest.mark.parametrize("path", ["flat", "joined"])
-@pytest.mark.parametrize("lots", ["fifo", "lifo"])
+@pytest.mark.parametrize(("path", "lots"), [("flat", "fifo"), ("joined", "lifo")])
 def test_a_window_is_a_run(closes: pd.DataFrame, path: Any, lots: Any) -> None:
     rates = Financing(lending=0.02, borrowing=0.07, periods_per_year=252)
     ladder = VolatilityAlpha(lots=lots, financing=rates, fee=0.001, shares="integer")
@@ -49,7 +48,7 @@ def test_a_window_is_a_run(closes: pd.DataFrame, path: Any, lots: Any) -> None:
     for n, sharing in ((6, 1.0), (16, 0.25)):
         table = found.cell(n, sharing)
         assert len(table) == 32
-        for row in (0, 11, 22, 23, 31):
+        for row in (0, 22, 31):
             window = table.iloc[row]
             history = bars_from_closes(closes[window["ticker"]].dropna(), path=path)
             one = replace(ladder, n=n, profit_sharing=sharing).compare(
@@ -153,6 +152,11 @@ def test_studies_refuse_what_makes_no_sense(closes: pd.DataFrame, random_bars: B
     rate = pd.Series([0.01], index=pd.DatetimeIndex(["2001-01-01"]))
     with pytest.raises(SpecificationError, match="rates by date"):
         BootstrapStudy(replace(FRACTIONAL, financing=Financing(lending=rate, borrowing=0.0, periods_per_year=252)))
+    edges_of_none: Any
+    resampled = BootstrapStudy(window=10, replications=2, block=5, allow=("split",)).run(random_bars(0, 60))
+    for edges_of_none in ((1.0, 0.5), (90.0, 99.0)):
+        with pytest.raises(SpecificationError, match="edges"):
+            resampled.by_displacement(edges_of_none)
     with pytest.raises(ShapeError, match="too few bars"):
         BootstrapStudy(window=10).run(random_bars(0, 40), end="2001-02-08")
 
@@ -189,7 +193,7 @@ def test_bootstrap_is_seeded_and_shows_when_the_ladder_wins(random_bars: Bars) -
     assert "100 histories" in repr(one)
 
 
-@pytest.mark.parametrize("name", ["sd8-fractional", "sd16,75-lifo", "sd6-ath-sell-exact-fractional", "sd8-cash"])
+@pytest.mark.parametrize("name", ["sd6-ath-sell-exact-fractional", "sd8-cash"])
 def test_orders_do_not_know_the_future(name: str, random_bars: Bars) -> None:
     ladder = VolatilityAlpha.from_name(name)
 
@@ -248,7 +252,7 @@ def test_sleeves_that_cannot_be(through: Bars, random_bars: Bars) -> None:
     with pytest.raises(LabelError, match="fewer than two dates in common"):
         LadderSleeve(allow=("split",)).table({"A": table.iloc[:20], "B": table.iloc[25:]})
     wrongs: list[dict[str, Any]] = [
-        {"renew": 0}, {"renew": 2.5}, {"n": -1}, {"ladder": "sd8"}, {"profit_sharing": 50},
+        {"renew": 0}, {"renew": 2.5}, {"capital": -1.0}, {"n": -1}, {"ladder": "sd8"}, {"profit_sharing": 50},
     ]  # fmt: skip
     for wrong in wrongs:
         with pytest.raises(SpecificationError):

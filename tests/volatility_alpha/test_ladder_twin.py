@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from allocopt.backtests.accounting import Financing
 from allocopt.backtests.volatility_alpha import VolatilityAlpha, _kernels, _python
 from allocopt.backtests.volatility_alpha._raw import Inputs, run_compiled
+from allocopt.backtests.volatility_alpha._run import inputs_of
 from allocopt.backtests.volatility_alpha.bars import read_bars
-from allocopt.backtests.volatility_alpha.result import inputs_of
 
 ENDS = {_kernels.DONE: "done", _kernels.RUINED: "ruined", _kernels.NO_SHARE: "no share"}
 
@@ -85,7 +85,7 @@ def table_of(moves: list[tuple[float, float, float, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["open", "high", "low", "close"], index=index)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     moves=st.lists(bar, min_size=2, max_size=60),
     n=st.sampled_from([2, 6, 8, 16, 40]),
