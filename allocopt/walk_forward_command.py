@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +67,8 @@ def walk_forward(
             answer = study_answer(found, proof, why)
             write_results(run, wanted, prepared, found, proof, answer)
         except BaseException as error:
-            run.interrupt()
+            with suppress(AllocoptError):  # a full disk: what is wrong is said by the first error
+                run.interrupt()
             if not isinstance(error, AllocoptError):
                 typer.echo(f"\nFinished cells are kept in {run.path}: go on with --resume", err=True)
             raise
@@ -92,9 +94,10 @@ def study_cells(wanted: StudyFile, prepared: Prepared) -> StudyCells:
     AllocoptError
         If the splitter finds no fold in the rows of the data, or folds that no history can be made of.
     """
-    from allocopt.backtests.walk_forward import configuration_name, grid_configurations
+    from allocopt.backtests.walk_forward import grid_configurations
     from allocopt.backtests.walk_forward.cells import BatchedFoldCells, FoldCells, WholeCells
     from allocopt.backtests.walk_forward.folds import read_folds
+    from allocopt.backtests.walk_forward.grid import configuration_key
     from allocopt.backtests.walk_forward.run import fold_cells
     from allocopt.backtests.walk_forward.scoring import Scoring
     from allocopt.backtests.walk_forward.study import is_batched
@@ -102,8 +105,8 @@ def study_cells(wanted: StudyFile, prepared: Prepared) -> StudyCells:
     folds = read_folds(wanted.splitter, prepared.dates)
     run = grid_configurations(wanted.grid)
     if wanted.baseline is not None:
-        names = [configuration_name(parameters) for parameters in run]
-        run += [wanted.baseline] if configuration_name(wanted.baseline) not in names else []
+        keys = [configuration_key(parameters) for parameters in run]
+        run += [wanted.baseline] if configuration_key(wanted.baseline) not in keys else []
     if not folds.forward:
         whole = [{"parameters": one} for one in run]
         return StudyCells(WholeCells(prepared.study, prepared.dates), whole, len(folds.windows), len(run))
@@ -205,9 +208,7 @@ def _evidence(wanted: StudyFile, found: WalkForward) -> tuple[Evidence | None, s
     if found.stitching == "paths":
         return None, None
     try:
-        return evidence(
-            found, blocks=wanted.blocks, replications=wanted.replications, seed=wanted.seed, cash_rate=wanted.cash_rate
-        ), None
+        return evidence(found, blocks=wanted.blocks, replications=wanted.replications, seed=wanted.seed), None
     except AllocoptError as error:
         return None, error.what
 
@@ -275,6 +276,8 @@ def study_lines(
         *prepared.notes, "", f"{wanted.title}: {len(found.folds)} folds, {len(found.configurations)} configurations",
         "", plain_table(found.comparison[shown]), "", degradation_sentence(found),
     ]  # fmt: skip
+    if len(found.failures):
+        lines += ["", f"{len(found.failures)} cells had no score and were never chosen: see failures.csv"]
     if proof is not None:
         made = proof.table().query("passed != 'not tested'")
         lines += ["", plain_table(made[["value", "passes_if", "passed"]])]

@@ -113,7 +113,6 @@ def _functions(member: Any) -> Iterator[Any]:
         yield inner
 
 
-@functools.lru_cache(maxsize=256)
 def _module_source(name: str) -> str:
     """Hash of a module's source; empty for one of allocopt, which `package_version` covers, and where none is found."""
     if name == "allocopt" or name.startswith("allocopt."):
@@ -122,6 +121,14 @@ def _module_source(name: str) -> str:
     file = getattr(module, "__file__", None)
     if not file or not str(file).endswith(".py") or not os.path.isfile(file):
         return ""
+    status = os.stat(file)
+    return _source_hash(str(file), status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _source_hash(file: str, modified: int, size: int) -> str:
+    """Hash of a file as it was last written: an edited and reloaded module is other code."""
+    del modified, size
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 

@@ -107,7 +107,10 @@ class CalendarSplits:
         train, test = _offset(self.train, "train"), _offset(self.test, "test")
         step = test if self.step is None else _offset(self.step, "step")
         gap = dropped_rows(self.lag, self.horizon, self.gap, "gap")
-        spacing = (dates[1:] - dates[:-1]).max()
+        gaps = dates[1:] - dates[:-1]
+        spacing = min(
+            gaps.max(), 7 * gaps.to_series().median()
+        )  # a hole of months is no sign that months may lack at the end
         earliest = self._earliest(dates, train, spacing)
         begins = test.rollforward(earliest + train)
         first = begins - train

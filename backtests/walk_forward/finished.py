@@ -14,7 +14,7 @@ import pandas as pd
 from allocopt.backtests._checks import day
 from allocopt.backtests.walk_forward.cells import ROUNDING
 from allocopt.backtests.walk_forward.folds import Folds
-from allocopt.backtests.walk_forward.grid import configuration_name
+from allocopt.backtests.walk_forward.grid import configuration_name, configuration_names
 from allocopt.backtests.walk_forward.rows import until
 from allocopt.backtests.walk_forward.scoring import Scoring
 from allocopt.backtests.walk_forward.study import FloatArray, Run, Study, read_result, run_study
@@ -50,7 +50,7 @@ class Outcome:
     @property
     def names(self) -> list[str]:
         """Names of the grid's configurations."""
-        return [configuration_name(parameters) for parameters in self.grid]
+        return configuration_names(self.grid)
 
     def last(self, fold: int, train: bool = False) -> int:
         """Last row that the study saw in a fold's longer run, or its shorter one."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 import numpy as np
 
 from allocopt.backtests._checks import plain
+from allocopt.backtests.runs import canonical_parameters
 from allocopt.errors import SpecificationError
 
 #: Values of parameters by name.
@@ -67,11 +68,36 @@ def grid_configurations(grid: Grid, *, seed: int = 0) -> list[dict[str, Any]]:
         )
     if not found:
         raise SpecificationError("the grid is empty", remedy="give at least one configuration")
-    names = [configuration_name(parameters) for parameters in found]
-    if len(set(names)) < len(names):
-        twice = next(name for number, name in enumerate(names) if name in names[:number])
-        raise SpecificationError("a configuration is in the grid twice", value=twice, remedy="give each once")
+    keys = [configuration_key(parameters) for parameters in found]
+    if len(set(keys)) < len(keys):
+        twice = next(number for number, key in enumerate(keys) if key in keys[:number])
+        raise SpecificationError(
+            "a configuration is in the grid twice", value=configuration_name(found[twice]), remedy="give each once"
+        )
     return found
+
+
+def configuration_key(parameters: Parameters) -> str:
+    """Tell configurations apart by everything that they hold, whatever order they are in.
+
+    A name will not do: policies that differ in what their label leaves out have the same one.
+    """
+    try:
+        return canonical_parameters(parameters)
+    except SpecificationError:  # a value without content that could be compared is only itself
+        return repr(sorted((name, id(value)) for name, value in parameters.items()))
+
+
+def configuration_names(configurations: Sequence[Parameters]) -> list[str]:
+    """Name configurations, each by another name: equal ones are numbered."""
+    names: list[str] = []
+    for parameters in configurations:
+        name, number = configuration_name(parameters), 2
+        while name in names:
+            name = f"{configuration_name(parameters)} ({number})"
+            number += 1
+        names.append(name)
+    return names
 
 
 def configuration_name(parameters: Parameters) -> str:
@@ -166,9 +192,9 @@ class RandomSampler:
                 else plain(values[int(rng.integers(len(values)))])
                 for name, values in lists.items()
             }
-            name = configuration_name(drawn)
-            if name not in seen:
-                seen.add(name)
+            key = configuration_key(drawn)
+            if key not in seen:
+                seen.add(key)
                 yield drawn
                 if len(seen) == self.n:
                     return

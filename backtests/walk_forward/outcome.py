@@ -42,6 +42,7 @@ def conclude(out: Outcome) -> WalkForward:
     return WalkForward(
         score=out.scoring.name,
         periods_per_year=float(out.scoring.periods_per_year),
+        cash_rate=out.scoring.cash_rate,
         configurations=out.grid,
         folds=_folds(out, chosen),
         chosen=_chosen(out, chosen),

@@ -40,6 +40,8 @@ class WalkForward:
     score : str
         The figure that configurations were chosen by.
     periods_per_year : float
+    cash_rate : float or Series
+        Decimal per year, of the Sharpe and the Sortino ratio.
     configurations : tuple of dict
         The grid, in order.
     folds : DataFrame
@@ -76,6 +78,7 @@ class WalkForward:
 
     score: str
     periods_per_year: float
+    cash_rate: float | pd.Series
     configurations: tuple[dict[str, Any], ...]
     folds: pd.DataFrame
     chosen: pd.DataFrame

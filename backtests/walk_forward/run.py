@@ -14,7 +14,7 @@ from allocopt.backtests.splitters import Splitter
 from allocopt.backtests.walk_forward.cells import BatchedFoldCells, FoldCells, WholeCells
 from allocopt.backtests.walk_forward.finished import Cells, Outcome
 from allocopt.backtests.walk_forward.folds import Folds, read_folds
-from allocopt.backtests.walk_forward.grid import Grid, Parameters, configuration_name, grid_configurations
+from allocopt.backtests.walk_forward.grid import Grid, Parameters, configuration_key, grid_configurations
 from allocopt.backtests.walk_forward.outcome import conclude
 from allocopt.backtests.walk_forward.result import WalkForward
 from allocopt.backtests.walk_forward.rows import rows_of_data
@@ -84,7 +84,7 @@ def walk_forward(
         False runs each cell once, on the rows up to the end of the test window, and scores both windows there: for
         studies that are known to be causal.
     seed : int, default 0
-        For a sampler.
+        For a sampler; a `RandomSampler` has its own.
     store : CellStore, optional
         Where finished cells are kept; those that it has are not run again.
     n_jobs : int, default 1
@@ -144,8 +144,8 @@ def walk_forward(
     other = None
     if baseline is not None:
         wanted = require_mapping(baseline, "the baseline")
-        names = [configuration_name(parameters) for parameters in grid_of]
-        other = names.index(configuration_name(wanted)) if configuration_name(wanted) in names else len(run)
+        keys = [configuration_key(parameters) for parameters in grid_of]
+        other = keys.index(configuration_key(wanted)) if configuration_key(wanted) in keys else len(run)
         run += [wanted] if other == len(run) else []
     how: dict[str, Any] = {"store": store, "n_jobs": n_jobs, "progress": progress, "what": "cells"}
     if folds.forward:

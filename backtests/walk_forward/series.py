@@ -12,6 +12,9 @@ from allocopt.backtests.walk_forward.scoring import Rows
 from allocopt.backtests.walk_forward.study import FloatArray, Run
 from allocopt.errors import InputError, LabelError
 
+#: Closes of a benchmark reach this at least: cash that earns .0002 a day is a series of positive returns.
+LOWEST_HIGH = 0.5
+
 
 def run_of_returns(curves: pd.DataFrame, first: int = 0) -> Run | None:
     """Run with these returns and turnovers, whose first row is row ``first`` of the data; None without any return.
@@ -39,6 +42,12 @@ def read_benchmark(benchmark: pd.Series[Any], rows: pd.DatetimeIndex, tested: Ro
     require_same_clock(rows, index, "the benchmark, beside the data,")
     values = pd.Series(require_numbers(benchmark, "the benchmark"), index=index)
     closes = bool((values.dropna() > 0.0).all())
+    if closes and float(values.max()) < LOWEST_HIGH:
+        raise InputError(
+            "it cannot be told whether the benchmark is closes or returns: all values are positive and small",
+            value=float(values.max()),
+            remedy="give closes: of returns their growth, (1 + returns).cumprod(); or multiply small closes by 100",
+        )
     wanted = np.union1d(tested, tested - 1) if closes else tested
     wanted = wanted[wanted >= 0]
     on: FloatArray = np.asarray(values.reindex(rows[wanted]), dtype=np.float64)

@@ -54,7 +54,7 @@ def evidence(
     blocks: int = 16,
     replications: int = 1000,
     seed: int = 0,
-    cash_rate: float | pd.Series[float] = 0.0,
+    cash_rate: float | pd.Series[float] | None = None,
     rows: Literal["full", "test"] = "full",
 ) -> Evidence:
     """Ask of a walk-forward study whether its result could be the best of many tries.
@@ -70,8 +70,8 @@ def evidence(
         Of the stationary bootstrap, at least 99.
     seed : int, default 0
         Of the bootstrap.
-    cash_rate : float or Series, default 0.0
-        Decimal per year, as for `walk_forward`.
+    cash_rate : float or Series, optional
+        Decimal per year, as for `walk_forward`. Default: the study's.
     rows : {"full", "test"}, default "full"
         Rows on which configurations are compared in the test of backtest overfitting: all from the first train row
         on, or the test rows.
@@ -122,11 +122,12 @@ def evidence(
             remedy="look at WalkForward.comparison; trade smaller",
         )
     years, history = found.periods_per_year, found.returns
-    tests = _Tests(found, years, cash_rate, bootstrap, _complete(found.returns_matrix("test")))
-    record = track_record(history, periods_per_year=years, cash_rate=cash_rate)
+    rate = found.cash_rate if cash_rate is None else cash_rate
+    tests = _Tests(found, years, rate, bootstrap, _complete(found.returns_matrix("test")))
+    record = track_record(history, periods_per_year=years, cash_rate=rate)
     return Evidence(
         configurations=len(found.configurations),
-        sharpe=sharpe_estimate(history, periods_per_year=years, cash_rate=cash_rate),
+        sharpe=sharpe_estimate(history, periods_per_year=years, cash_rate=rate),
         track=minimum_track_record(record),
         deflated=tests.deflated(record),
         overfitting=tests.overfitting(blocks, rows),
@@ -136,7 +137,7 @@ def evidence(
         against_benchmark=tests.difference("Against the benchmark", found.benchmark),
         against_baseline=tests.difference("Against the baseline", found.baseline),
         intervals=performance_intervals(
-            found.equity, bootstrap, periods_per_year=years, cash_rate=cash_rate, standard_error=False
+            found.equity, bootstrap, periods_per_year=years, cash_rate=rate, standard_error=False
         ),
         incomplete=tuple(str(name) for name in tests.incomplete),
         left_out=tests.left_out,

@@ -152,12 +152,13 @@ class Evidence:
         """Whether the result stands: deflated Sharpe ratio, backtest overfitting and superior ability all pass.
 
         For a single configuration the test of the Sharpe ratio takes the place of the deflated one. False if any of the
-        three fails, True if all that could be made pass, None if none fails and the first could not be made.
+        three fails; None if none fails and there is no benchmark, or the first could not be made: leaving a test out
+        saves nothing. The test of backtest overfitting may be missing.
         """
         found = self._decisive()
         if "no" in found.values():
             return False
-        return None if next(iter(found.values())) == "not tested" else True
+        return None if "not tested" in (found["Superior ability"], next(iter(found.values()))) else True
 
     def _decisive(self) -> dict[str, str]:
         """Give the tests that decide, and whether they passed."""

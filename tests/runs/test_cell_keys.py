@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import functools
+import importlib
 import json
 import os
 import subprocess
@@ -237,3 +238,15 @@ def test_version_covers_every_source_of_the_package(monkeypatch: pytest.MonkeyPa
     assert len(loaded) > 20
     assert loaded <= set(read)
     assert package_version() == package_version()
+
+
+def test_an_edited_and_reloaded_module_is_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "edited_study.py"
+    file.write_text("FACTOR = 1\ndef cell(data, parameters):\n    return data * FACTOR\n")
+    module = importlib.import_module("edited_study")
+    before = cell_keys(module.cell, [{"x": 1}], 1.0)
+    file.write_text("FACTOR = 20\ndef cell(data, parameters):\n    return data * FACTOR\n")
+    importlib.invalidate_caches()
+    module = importlib.reload(module)
+    assert cell_keys(module.cell, [{"x": 1}], 1.0) != before

@@ -158,3 +158,11 @@ def test_dates_are_needed() -> None:
 def test_settings_outside_their_range(settings: dict[str, Any]) -> None:
     with pytest.raises(SpecificationError):
         CalendarSplits(**{"train": "3YS", "test": "YS", **settings})
+
+
+def test_a_hole_of_months_excuses_no_short_last_window() -> None:
+    dates = pd.bdate_range("2000-01-03", "2005-07-29")
+    dates = dates[(dates < pd.Timestamp("2002-02-01")) | (dates > pd.Timestamp("2002-07-31"))]
+    with pytest.raises(ShapeError, match="last test window"):
+        list(CalendarSplits("2YS", "YS").split(dates))
+    assert len(list(CalendarSplits("2YS", "YS", incomplete="drop").split(dates))) == 3

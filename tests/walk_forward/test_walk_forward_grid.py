@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from allocopt import Limits
-from allocopt.backtests.walk_forward import RandomSampler, Sampler, configuration_name, grid_configurations
+from allocopt.backtests.overlays import VixSteps
+from allocopt.backtests.splitters import Rolling
+from allocopt.backtests.walk_forward import (
+    RandomSampler,
+    Sampler,
+    configuration_name,
+    grid_configurations,
+    walk_forward,
+)
+from allocopt.backtests.walk_forward.grid import configuration_key, configuration_names
 from allocopt.backtests.walk_forward.study import configured
-from allocopt.errors import SpecificationError
+from allocopt.errors import InputError, SpecificationError
 
 
 def test_a_mapping_is_the_product_of_its_lists() -> None:
@@ -110,3 +120,43 @@ def test_names_with_dots_set_fields_of_fields() -> None:
         configured(Outer(), {"window.size": 3})
     with pytest.raises(SpecificationError, match="cap"):
         configured(Outer(), {"inner.limits.cap": 1.5})
+
+
+def test_configurations_are_told_apart_by_content_and_not_by_label() -> None:
+    calm, quick = VixSteps(bounds=(0.0, 1.0)), VixSteps()
+    assert calm.label == quick.label
+    grid = grid_configurations({"leverage": [calm, quick]})
+    assert configuration_names(grid)[1] == f"{configuration_name(grid[0])} (2)"
+    assert len(grid_configurations({"a": [1, "1"]})) == 2
+    assert configuration_key({"a": 1, "b": 2}) == configuration_key({"b": 2, "a": 1})
+    with pytest.raises(SpecificationError, match="in the grid twice"):
+        grid_configurations([{"a": 1, "b": 2}, {"b": 2, "a": 1}])
+
+
+def test_a_baseline_of_the_same_name_is_run_on_its_own() -> None:
+    days = pd.bdate_range("2020-01-01", periods=120)
+    data = pd.DataFrame({"1": np.full(120, 0.001), "2": np.tile([0.01, -0.009], 60)}, days)
+    data.iloc[0] = 0.0
+    found = walk_forward(
+        lambda table, parameters: table[str(int(parameters["column"]))], {"column": ["1"]}, data,
+        Rolling(40, 20, incomplete="drop"), baseline={"column": 2}, periods_per_year=252, select="total_return",
+    )  # fmt: skip
+    assert found.baseline is not None
+    assert float(found.baseline.iloc[0]) != float(found.returns.iloc[0])
+    same = walk_forward(
+        lambda table, parameters: table[str(int(parameters["column"]))], {"column": ["1"]}, data,
+        Rolling(40, 20, incomplete="drop"), baseline={"column": 1}, periods_per_year=252, select="total_return",
+    )  # fmt: skip
+    total = same.comparison["total_return"].astype(float)
+    assert float(total["baseline"]) == float(total["walk-forward"])
+
+
+def test_a_benchmark_of_small_positive_values_is_neither() -> None:
+    days = pd.bdate_range("2020-01-01", periods=120)
+    data = pd.DataFrame({"1": np.tile([0.01, -0.009], 60)}, days)
+    data.iloc[0] = 0.0
+    with pytest.raises(InputError, match="cannot be told whether the benchmark is closes or returns"):
+        walk_forward(
+            lambda table, parameters: table["1"], {}, data, Rolling(40, 20, incomplete="drop"), periods_per_year=252,
+            benchmark=pd.Series(0.0002, days), select="total_return",
+        )  # fmt: skip
