@@ -34,6 +34,8 @@ from allocopt.study_page import (
 )
 from allocopt.walk_forward_command import walk_forward
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "study-files.md"
 
 app = typer.Typer()

@@ -21,6 +21,8 @@ from allocopt.errors import InputError
 if TYPE_CHECKING:
     import cvxpy as cp
 
+pytestmark = pytest.mark.slow
+
 Market = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 Rates = Callable[[pd.DatetimeIndex, int], Financing]
 FIGURES = ("equity", "cash", "turnover", "cost", "interest", "funding", "returns", "exposure")

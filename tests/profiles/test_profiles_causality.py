@@ -15,6 +15,8 @@ from allocopt.backtests.profiles import ETF_COSTS, PartialFills, published_profi
 from allocopt.backtests.rotation import OHLCV
 from allocopt.backtests.studies import check_causality
 
+pytestmark = pytest.mark.slow
+
 Study = Callable[..., tuple[pd.DataFrame, pd.DataFrame, "pd.Series[int]", "pd.Series[float]"]]
 SIX = published_profiles()
 

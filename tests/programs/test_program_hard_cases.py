@@ -24,6 +24,8 @@ from allocopt.solvers import (
     TurnoverLimit,
 )
 
+pytestmark = pytest.mark.slow
+
 LOOSE = (GroupLimits({"g": [0, 1]}, upper=0.3),)
 
 

@@ -35,6 +35,8 @@ from allocopt.backtests.rotation.result import RotationResult
 from allocopt.costs import ProportionalCost
 from allocopt.regimes import PROFILES, Regime
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data() -> RotationData:

@@ -18,6 +18,8 @@ from allocopt.costs import ProportionalCost, SquareRootImpact
 from allocopt.errors import LabelError, SpecificationError
 from allocopt.market_files import embedded_prices, embedded_volatility_index
 
+pytestmark = pytest.mark.slow
+
 START, END = "2016-07-01", "2018-06-29"
 SOLVERS: tuple[SolverName, ...] = ("heuristic", "euclidean")
 BASE, BEST = "base", "best 10 days removed"

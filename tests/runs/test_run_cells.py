@@ -29,6 +29,8 @@ from allocopt.backtests.runs._batches import TARGET, Batches
 from allocopt.backtests.runs._rows import Decoder, encode
 from allocopt.backtests.runs._work import Cell, Done
 
+pytestmark = pytest.mark.slow
+
 # Workers cannot import a test module. Older versions of joblib bring a cloudpickle of their own.
 for _name in ("cloudpickle", "joblib.externals.cloudpickle"):
     with suppress(ImportError):

@@ -17,6 +17,8 @@ import pytest
 from allocopt import DataFileError
 from allocopt.backtests.runs import CellResult, CellStore, cell_keys, run_cells, same_result, verify_store
 
+pytestmark = pytest.mark.slow
+
 DATA = pd.DataFrame(
     {"a": np.linspace(1.0, 2.0, 30), "b": 0.5}, index=pd.date_range("2024-01-01", periods=30, tz="America/New_York")
 )

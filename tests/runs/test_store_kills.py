@@ -11,7 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from allocopt.backtests.runs import CellStore, verify_store
+
+pytestmark = pytest.mark.slow
 
 
 def lines(path: Path) -> list[str]:

@@ -12,6 +12,8 @@ from allocopt.backtests.overlays import RealizedVolHalving, VixInverse, Volatili
 from allocopt.backtests.sector_rotation import SectorData, SectorRotation, decide
 from allocopt.backtests.studies import check_causality
 
+pytestmark = pytest.mark.slow
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "original": {},
     "weekly, filter": {"schedule": "7D", "trend_filter": 30},

@@ -28,6 +28,8 @@ from allocopt.backtests.trend_basket import RegularCloses, TrendBasket, TrendBas
 from allocopt.backtests.trend_basket.report import Source, write_report
 from allocopt.backtests.trend_basket.result import carry_out
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ["total_return", "annualized_return", "max_drawdown", "calmar", "turnover_per_year", "turnover"]
 
 #: Every column of every file. `test_every_column_has_its_test` fails when a report gets another one.
