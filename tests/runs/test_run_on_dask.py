@@ -18,6 +18,8 @@ from allocopt.backtests.runs import CellResult, CellStore, run_cells, same_resul
 
 distributed = pytest.importorskip("distributed")
 
+pytestmark = pytest.mark.slow  # and its workers import the tests, which they cannot outside the checkout
+
 
 def cell(data: pd.DataFrame, parameters: Mapping[str, Any]) -> CellResult:
     return CellResult(

@@ -87,6 +87,7 @@ def same(one: WalkForward, other: WalkForward) -> None:
 GRID = {"window": [5, 10, 20, 40]}
 
 
+@pytest.mark.slow  # its workers import the tests, which they cannot outside the checkout
 def test_workers_and_kept_cells_change_nothing(tmp_path: Path) -> None:
     data = prices()
     alone = walk_forward(crossing, GRID, data, SPLITTER, periods_per_year=252)
